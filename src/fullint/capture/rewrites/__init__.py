@@ -1,0 +1,29 @@
+"""ATen operators rewritten to the normal form, one file a family; importing this registers all."""
+
+from fullint.capture.rewrites import (
+    activations,
+    attention,
+    convolution,
+    joining,
+    layout,
+    linear,
+    neutral,
+    pooling,
+    products,
+    slicing,
+    sums,
+)
+
+__all__ = [
+    "activations",
+    "attention",
+    "convolution",
+    "joining",
+    "layout",
+    "linear",
+    "neutral",
+    "pooling",
+    "products",
+    "slicing",
+    "sums",
+]

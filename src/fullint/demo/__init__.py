@@ -1,0 +1,12 @@
+"""What `fullint demo` runs on: handwritten digits and a small vision transformer trained on them."""
+
+from __future__ import annotations
+
+from fullint.demo.digits import (
+    DIGITS_PREPROCESSING,
+    DigitImages,
+    build_digits_model,
+    load_digit_images,
+)
+
+__all__ = ["DIGITS_PREPROCESSING", "DigitImages", "build_digits_model", "load_digit_images"]

@@ -1,0 +1,1 @@
+"""Integer programs: operations, interpreter and saved form. Imports numpy and safetensors only."""

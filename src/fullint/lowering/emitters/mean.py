@@ -1,0 +1,27 @@
+"""Average pooling: an integer sum; the division is part of the requantization."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fullint.capture import normal_form
+from fullint.errors import FullintError
+from fullint.lowering.emitters.registry import Emission, register
+from fullint.lowering.encoding import Encoding
+
+
+@register(normal_form.mean)
+def emit_mean(emission: Emission) -> Encoding:
+    """sum, then the rounding onto the output's grid."""
+    x = emission.input()
+    dims = tuple(int(dim) for dim in emission.node.args[1])  # type: ignore[union-attr]
+    if any(x.scale.shape[dim] != 1 for dim in dims):
+        raise FullintError(f"{emission.source}: scales differ along the axes that '{emission.name}' averages")
+    shape = emission.builder.types[x.name].shape
+    output = emission.builder.emit(
+        "sum", [x.name], emission.pending_name(), source=emission.source, dims=dims, zero_point=x.zero_point
+    )
+    scale = np.squeeze(x.scale, axis=dims) / math.prod(shape[dim] for dim in dims)
+    return emission.finish(Encoding(output, scale, accumulators=True))

@@ -1,0 +1,47 @@
+"""Lowering: walk the quantized graph once, emit integer operations, let the program prove its bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch.fx
+
+from fullint.errors import FullintError
+from fullint.integer.program import IntegerProgram
+from fullint.integer.types import TensorType
+from fullint.lowering.context import ProgramBuilder, scalar_scale
+from fullint.lowering.emitters import EMITTERS, Emission
+from fullint.lowering.encoding import Encoding
+from fullint.quantization.graph import QuantizedGraph
+from fullint.quantization.roles import is_constant
+
+
+def lower(graph: QuantizedGraph) -> IntegerProgram:
+    """The integer program of a calibrated quantized graph.
+
+    Raises:
+        FullintError: a layer whose accumulators could overflow, or a tensor whose grid an operation cannot use, by name.
+    """
+    builder = ProgramBuilder(exact=graph.recipe.requantization == "exact")
+    encodings: dict[torch.fx.Node, Encoding] = {}
+    output: Encoding | None = None
+    input_name, input_shape = "", ()
+    for node in graph.module.graph.nodes:
+        if node.op == "placeholder":
+            input_name, input_shape = node.name, tuple(node.meta["shape"])
+            builder.types[input_name] = TensorType(input_shape, 0, 255)
+            encodings[node] = Encoding(input_name, np.ones((1,) * len(input_shape)))
+        elif node.op == "output":
+            output = encodings[node.args[0]]
+        elif not is_constant(node):
+            emission = Emission(builder, graph, node, encodings, graph.grids.get(node))
+            encodings[node] = EMITTERS[node.target](emission)
+    if output is None:
+        raise FullintError("the captured model has no output")
+    return IntegerProgram(
+        input_name=input_name,
+        input_shape=input_shape,
+        operations=builder.operations,
+        constants=builder.constants,
+        output_name=output.name,
+        logit_scale=scalar_scale(output, "the output"),
+    )

@@ -1,0 +1,1 @@
+"""The quantized graph: a captured model with quantizers on its edges, and what chooses their grids."""

@@ -1,0 +1,47 @@
+"""Granularity: which elements of a tensor share a scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Assignment of the last axis's channels to groups; `channel_group` is None where all elements form one group.
+
+    `channel_group` (channels,) int64 numbers the groups 0 .. count - 1, all of the same size.
+    """
+
+    channel_group: Tensor | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of groups."""
+        return 1 if self.channel_group is None else int(self.channel_group.max()) + 1
+
+    def split(self, values: Tensor) -> Tensor:
+        """Elements by group: (..., channels) to (groups, elements)."""
+        if self.channel_group is None:
+            return values.reshape(1, -1)
+        by_channel = values.reshape(-1, values.shape[-1]).T
+        if self.count == values.shape[-1]:
+            return by_channel
+        order = torch.argsort(self.channel_group, stable=True)
+        return by_channel[order].reshape(self.count, -1)
+
+    def broadcast(self, per_group: Tensor) -> Tensor:
+        """One value a group (groups,) to a tensor that broadcasts against the original: a scalar or (channels,)."""
+        if self.channel_group is None:
+            return per_group.reshape(())
+        return per_group[self.channel_group]
+
+
+TENSOR = Groups()
+
+
+def channels(count: int) -> Groups:
+    """Every channel of the last axis is its own group."""
+    return Groups(torch.arange(count))

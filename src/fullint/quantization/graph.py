@@ -1,0 +1,149 @@
+"""The quantized graph: a captured model, a quantizer on every edge the recipe names, and the grids once they are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.fx
+from torch import Tensor
+
+from fullint.capture import normal_form
+from fullint.errors import FullintError
+from fullint.quantization.granularity import TENSOR, Groups
+from fullint.quantization.grids import Grid, UniformGrid
+from fullint.quantization.heads import head_groups
+from fullint.quantization.quantizers import Quantizer, make_quantizer
+from fullint.quantization.roles import assign_roles, consumers
+from fullint.quantization.weights import weight_grid
+from fullint.recipes.schema import Recipe, SharedConfig, UniformConfig
+
+Hook = Callable[[torch.fx.Node, Tensor], Tensor]
+
+
+class GraphRunner(torch.fx.Interpreter):
+    """Runs a captured model and passes every node's value through a hook, which may look at it or replace it."""
+
+    def __init__(self, module: torch.fx.GraphModule, hook: Hook) -> None:
+        super().__init__(module)
+        self.hook = hook
+
+    def run_node(self, n: torch.fx.Node) -> object:
+        """The node's value after the hook."""
+        value = super().run_node(n)
+        return self.hook(n, value) if isinstance(value, Tensor) else value
+
+
+class QuantizedGraph:
+    """A captured model under a recipe.
+
+    Attributes:
+        module: the captured model, float; parameters may be changed by transforms and corrections.
+        recipe: the declaration it was built from.
+        roles: what each activation is for.
+        quantizers: of activations, by node; nodes that share a grid share a quantizer.
+        grids: chosen grids, of weights (at once) and activations (after calibration), by node.
+    """
+
+    def __init__(self, module: torch.fx.GraphModule, recipe: Recipe) -> None:
+        self.module = module
+        self.recipe = recipe
+        self.roles = assign_roles(module.graph)
+        self.quantizers = self._make_quantizers()
+        self.grids: dict[torch.fx.Node, Grid] = {}
+        self.choose_weight_grids()
+
+    def _make_quantizers(self) -> dict[torch.fx.Node, Quantizer]:
+        quantizers: dict[torch.fx.Node, Quantizer] = {}
+        shared: list[torch.fx.Node] = []
+        for node, role in self.roles.items():
+            config = self.recipe.activations.get(role)
+            if isinstance(config, SharedConfig):
+                shared.append(node)
+            elif config is not None:
+                quantizers[node] = make_quantizer(
+                    config, groups=self._groups(node, config), through=_next_activation(node)
+                )
+        for node in shared:
+            addition = next((user for user in consumers(node) if user in quantizers), None)
+            if addition is None:
+                raise FullintError(
+                    f"recipe '{self.recipe.name}': '{node.name}' shares the grid of the addition that reads it, "
+                    "but that addition has none"
+                )
+            quantizers[node] = quantizers[addition]
+        return quantizers
+
+    def _groups(self, node: torch.fx.Node, config: object) -> Groups:
+        if isinstance(config, UniformConfig) and config.strategy == "head":
+            return head_groups(self.module.graph, node)
+        return TENSOR
+
+    def choose_weight_grids(self) -> None:
+        """(Re)choose the grid of every linear layer's weight from its present values."""
+        for node in self.module.graph.nodes:
+            if node.target is normal_form.linear:
+                weight = node.args[1]
+                self.grids[weight] = weight_grid(getattr(self.module, weight.target), self.recipe.weights)
+
+    def calibrate(self, batches: Callable[[], object], on_batch: Callable[[int], None]) -> None:
+        """Show every quantizer the float model's tensors and freeze their grids.
+
+        Args:
+            batches: called once for each pass, yields float pixel tensors (batch, height, width, channels).
+            on_batch: told the number of images after each batch.
+        """
+        for pass_index in range(self.passes):
+            runner = GraphRunner(self.module, self._observing_hook(pass_index))
+            for pixels in batches():  # type: ignore[attr-defined]
+                with torch.no_grad():
+                    logits = runner.run(pixels)
+                if not torch.isfinite(logits).all():
+                    raise FullintError("the float model's logits are not finite on the calibration images; check its weights")
+                on_batch(len(pixels))
+        frozen: dict[int, Grid] = {}
+        for node, quantizer in self.quantizers.items():
+            if id(quantizer) not in frozen:
+                frozen[id(quantizer)] = quantizer.freeze()
+            self.grids[node] = frozen[id(quantizer)]
+
+    @property
+    def passes(self) -> int:
+        """How many times calibration goes over the images."""
+        return max((quantizer.passes for quantizer in self.quantizers.values()), default=0)
+
+    def _observing_hook(self, pass_index: int) -> Hook:
+        def hook(node: torch.fx.Node, value: Tensor) -> Tensor:
+            quantizer = self.quantizers.get(node)
+            if quantizer is not None and pass_index < quantizer.passes:
+                quantizer.observe(value, pass_index)
+            return value
+
+        return hook
+
+    def simulate(self, pixels: Tensor, hook: Hook | None = None) -> Tensor:
+        """Logits of the quantized model in float arithmetic; differentiable but for the rounding."""
+
+        def quantizing_hook(node: torch.fx.Node, value: Tensor) -> Tensor:
+            grid = self.grids.get(node)
+            if grid is not None:
+                value = grid.fake_quantize(value)
+            return hook(node, value) if hook is not None else value
+
+        return GraphRunner(self.module, quantizing_hook).run(pixels)  # type: ignore[no-any-return]
+
+    def uniform_grid_of(self, node: torch.fx.Node) -> UniformGrid:
+        """The uniform grid of a node; FullintError if it has none or another kind."""
+        grid = self.grids.get(node)
+        if not isinstance(grid, UniformGrid):
+            raise FullintError(f"'{node.name}' needs a uniform grid to be lowered; it has {grid}")
+        return grid
+
+
+def _next_activation(node: torch.fx.Node) -> Callable[[Tensor], Tensor] | None:
+    """The activation function that alone reads `node`, if there is one."""
+    readers = consumers(node)
+    if len(readers) == 1 and readers[0].target is normal_form.activation:
+        kind = readers[0].args[1]
+        return lambda values: normal_form.activation(values, kind)
+    return None

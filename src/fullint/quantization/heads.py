@@ -1,0 +1,48 @@
+"""Which output channels of a query/key/value layer belong to which head."""
+
+from __future__ import annotations
+
+import torch
+import torch.fx
+
+from fullint.capture import normal_form
+from fullint.errors import FullintError
+from fullint.quantization.granularity import TENSOR, Groups
+from fullint.quantization.roles import LAYOUT
+
+
+def head_groups(graph: torch.fx.Graph, linear: torch.fx.Node) -> Groups:
+    """One group for each head of each attention operand that `linear` produces.
+
+    Found by sending channel numbers through the layout operations to the attention products: the third axis from the end of
+    an operand is its heads.
+    """
+    shape = linear.meta["shape"]
+    numbers = {linear: torch.arange(shape[-1], dtype=torch.float64).expand(shape)}
+    group = torch.full((shape[-1],), -1)
+    count = 0
+    for node in graph.nodes:
+        sources = [argument for argument in node.all_input_nodes if argument in numbers]
+        if not sources:
+            continue
+        if node.target in LAYOUT:
+            numbers[node] = _move(node, numbers[sources[0]])
+        elif node.target is normal_form.matmul:
+            for source in sources:
+                for head in _heads(numbers[source]):
+                    group[head.unique().long()] = count
+                    count += 1
+    if (group < 0).any() or len(torch.bincount(group).unique()) != 1:
+        raise FullintError(f"'{linear.name}' does not split evenly into attention heads; use strategy 'tensor'")
+    return Groups(group) if count > 1 else TENSOR
+
+
+def _move(node: torch.fx.Node, numbers: torch.Tensor) -> torch.Tensor:
+    if node.target is normal_form.scale:
+        return numbers
+    return node.target(numbers, *node.args[1:], **node.kwargs)  # type: ignore[operator,no-any-return]
+
+
+def _heads(numbers: torch.Tensor) -> list[torch.Tensor]:
+    """Slices of an attention operand along its head axis."""
+    return [numbers] if numbers.ndim < 3 else list(numbers.movedim(-3, 0))

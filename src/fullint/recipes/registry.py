@@ -1,0 +1,39 @@
+"""Where recipes register themselves."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+
+from fullint.errors import FullintError
+from fullint.recipes.schema import Recipe
+
+_RECIPES: dict[str, Recipe] = {}
+_NOT_RECIPES = {"registry", "schema"}
+
+
+def register(recipe: Recipe) -> Recipe:
+    """Make a recipe known under its name."""
+    _RECIPES[recipe.name] = recipe
+    return recipe
+
+
+def list_recipes() -> dict[str, Recipe]:
+    """All recipes by name, in alphabetical order."""
+    import fullint.recipes as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name not in _NOT_RECIPES:
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    return dict(sorted(_RECIPES.items()))
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe called `name`; FullintError suggests near names."""
+    recipes = list_recipes()
+    if name in recipes:
+        return recipes[name]
+    near = difflib.get_close_matches(name, recipes, n=3)
+    hint = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(recipes)}"
+    raise FullintError(f"unknown recipe '{name}'; {hint} ('fullint recipes' lists them)")

@@ -1,0 +1,110 @@
+"""What a recipe is: a validated declaration of grids by role, transforms and corrections. No algorithm lives here.
+
+Field names follow compressed-tensors where it has them (num_bits, symmetric, strategy, observer).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal[
+    "normalized",
+    "query_key_value",
+    "attention_scores",
+    "attention_map",
+    "attention_output",
+    "activation_input",
+    "activation",
+    "residual_branch",
+    "residual",
+    "pooled",
+    "logits",
+]
+
+
+class Declaration(BaseModel):
+    """Base: unknown fields are errors, instances are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UniformConfig(Declaration):
+    """Evenly spaced codes.
+
+    strategy: "tensor" one scale; "channel" one a channel (weights: output channel); "head" one for every head of query, key
+    and value; "power_of_two_factor" FQ-ViT's PTF, one scale times 1, 2, 4 or 8 a channel.
+    power_of_two_scale: round the scale up to a power of two. headroom: widen the observed range by this factor.
+    """
+
+    type: Literal["uniform"] = "uniform"
+    num_bits: int = Field(8, ge=2, le=16)
+    symmetric: bool = False
+    strategy: Literal["tensor", "channel", "head", "power_of_two_factor"] = "tensor"
+    observer: str = "minmax"
+    power_of_two_scale: bool = False
+    headroom: float = Field(1.0, ge=1.0)
+
+
+class Log2Config(Declaration):
+    """Attention map as sixteen powers of two; `rounding` in 1/1024, see grids.Log2Grid."""
+
+    type: Literal["log2"] = "log2"
+    num_bits: Literal[4] = 4
+    rounding: int = Field(512, ge=0, le=1023)
+
+
+class RowRelativeConfig(Declaration):
+    """Attention map as uint8 shares of each row's maximum."""
+
+    type: Literal["row_relative"] = "row_relative"
+    num_bits: Literal[8] = 8
+
+
+class SoftmaxConfig(Declaration):
+    """Attention map as uint8 in steps of 1/255."""
+
+    type: Literal["unit"] = "unit"
+    num_bits: Literal[8] = 8
+
+
+class SharedConfig(Declaration):
+    """The grid of the residual addition that consumes the tensor."""
+
+    type: Literal["shared"] = "shared"
+
+
+QuantizerConfig = UniformConfig | Log2Config | RowRelativeConfig | SoftmaxConfig | SharedConfig
+
+
+class Recipe(Declaration):
+    """A post-training quantization method.
+
+    Attributes:
+        name, summary, paper: for people.
+        weights: grid of every weight.
+        activations: grid by role; a role that is absent keeps its integer accumulators.
+        transforms: names of exact rewrites of the float graph, applied first, in order.
+        corrections: names of corrections applied to the quantized graph, in order.
+        requantization: "fast" 16-bit multipliers, or "exact" real arithmetic rounded once.
+        notes: what is faithful to the paper, what was changed, and why.
+    """
+
+    name: str
+    summary: str
+    paper: str = ""
+    weights: UniformConfig
+    activations: dict[Role, QuantizerConfig]
+    transforms: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
+    requantization: Literal["fast", "exact"] = "fast"
+    notes: str = ""
+
+    @property
+    def bits(self) -> str:
+        """Weights/activations/attention map, as in "8/8/4"."""
+        attention = self.activations.get("attention_map")
+        attention_bits = getattr(attention, "num_bits", 8)
+        normalized = self.activations["normalized"]
+        return f"{self.weights.num_bits}/{getattr(normalized, 'num_bits', 8)}/{attention_bits}"
