@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-import torch
 
 from fullint.capture import normal_form
 
@@ -63,10 +62,12 @@ def test_head_and_patch_size(swin: Any, captured: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "size"),
-    [("swin_tiny_patch4_window7_224", 224), ("swin_base_patch4_window12_384", 384)],
-)
-def test_full_size(timm: Any, captured: Any, name: str, size: int) -> None:
-    torch.manual_seed(0)
-    captured(timm.create_model(name), size, size)
+def test_swin_tiny(timm: Any, randomized: Any, captured: Any) -> None:
+    captured(randomized(timm.create_model("swin_tiny_patch4_window7_224")), 224, 224)
+
+
+@pytest.mark.slow
+def test_windows_of_12_at_384(timm: Any, randomized: Any, captured: Any) -> None:
+    narrow = {"embed_dim": 16, "num_heads": (1, 2, 4, 8), "depths": (2, 2, 2, 2)}
+    model = timm.create_model("swin_base_patch4_window12_384", **narrow)
+    captured(randomized(model), 384, 384)

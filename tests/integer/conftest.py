@@ -9,7 +9,7 @@ from fullint.integer.metadata import Agreement, Calibration, ModelMetadata, Prov
 from fullint.integer.model import IntegerModel
 from fullint.integer.program import IntegerProgram, Operation
 
-HEIGHT, WIDTH, CHANNELS, HIDDEN, CLASSES = 4, 6, 3, 8, 5
+HEIGHT, WIDTH, CHANNELS, HIDDEN, CLASSES = 4, 6, 3, 7, 5
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def build_small_program() -> IntegerProgram:
     ]
     constants = {
         "embed_weight": random.integers(-127, 128, (HIDDEN, per_row), dtype=np.int64),
-        "embed_bias": random.integers(-(2**20), 2**20, HIDDEN, dtype=np.int32),
+        "embed_bias": random.integers(-(2**16), 2**16, HIDDEN, dtype=np.int32),
         "embed_pre_shift": np.full(HIDDEN, 5, dtype=np.uint8),
         "embed_multiplier": random.integers(2**13, 2**14, HIDDEN, dtype=np.int16),
         "embed_shift": np.array(18),

@@ -127,7 +127,9 @@ def square_root_errors(values: np.ndarray) -> np.ndarray:
     mantissa, exponent = fixed_point.reciprocal_square_root(values)
     assert mantissa.min() >= 2**14 and mantissa.max() < 2**15
     assert exponent.min() >= 15 and exponent.max() <= 46
-    return mantissa * np.sqrt(values.astype(np.longdouble)) / 2 ** exponent.astype(np.longdouble) - 1
+    return (
+        mantissa * np.sqrt(values.astype(np.longdouble)) / 2 ** exponent.astype(np.longdouble) - 1
+    )
 
 
 def test_reciprocal_square_root_exhaustively_small_and_around_powers() -> None:
@@ -171,7 +173,7 @@ def test_exp2_mantissa_fits_unsigned_16_bit_multiplications(amplitude: int) -> N
 @given(spread(31).filter(lambda value: value < 2**31), st.integers(0, 12))
 def test_log2_fixed(value: int, fraction_bits: int) -> None:
     result = int(fixed_point.log2_fixed(np.array([value]), fraction_bits)[0])
-    # result <= log2(v) 2^f < result + 2, decided by exact powers: 2^result <= v^(2^f) < 2^(result+2)
+    # result <= log2(v) 2^f < result + 2, decided by exact powers.
     if fraction_bits <= 6:
         power = value ** (2**fraction_bits)
         assert 2**result <= power < 2 ** (result + 2)

@@ -158,7 +158,12 @@ def test_concat_of_computed_and_constant_tensors(shape, data):
 def test_concat_range_and_refusals():
     type_ = infer("concat", tensor((2, 3), -7, 1), tensor((1, 3), 0, 9), dim=0)
     assert (type_.shape, type_.low, type_.high) == ((3, 3), -7, 9)
-    for a, b, dim in (((2, 3), (2, 2), 0), ((2, 3), (3,), 0), ((2, 3), (2, 3), 2), ((2,), (2,), -1)):
+    for a, b, dim in (
+        ((2, 3), (2, 2), 0),
+        ((2, 3), (3,), 0),
+        ((2, 3), (2, 3), 2),
+        ((2,), (2,), -1),
+    ):
         with pytest.raises(FullintError, match="cannot join"):
             infer("concat", tensor(a, 0, 1), tensor(b, 0, 1), dim=dim)
 

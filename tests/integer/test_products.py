@@ -32,7 +32,7 @@ class TestExactMatmul:
     @pytest.mark.parametrize("offset", [-1, 0, 1])
     @pytest.mark.parametrize("depth", [1, 2, 3, 64])
     def test_at_the_limits_of_the_float_types(self, limit, offset, depth):
-        """Products whose bound is just below, at and above the limit, odd so that a bit would be lost."""
+        """Bounds just below, at and above the limit, of odd products that would lose a bit."""
         largest = limit // depth // 2**11 + offset
         left = np.full((2, depth), largest)
         right = np.full((depth, 2), 2**11)
@@ -73,7 +73,9 @@ class TestLinear:
         bias = rng.integers(-(2**bits), 2**bits, outputs, endpoint=True)
         high = low + span
         try:
-            type_ = infer("linear", tensor((2, inputs), low, high), constant(weight), constant(bias))
+            type_ = infer(
+                "linear", tensor((2, inputs), low, high), constant(weight), constant(bias)
+            )
         except FullintError:
             most = (np.abs(weight).sum(1) * max(abs(low), abs(high)) + np.abs(bias)).max()
             assert most >= 2**31
@@ -180,7 +182,9 @@ class TestShiftMatmul:
         codes[0, 0], codes[1, -1] = 0, 15
         b = rng.integers(-128, 127, (2, k, n), endpoint=True)
         b[0] = rng.choice([-128, 127], (k, n))
-        type_ = infer("shift_matmul", tensor((m, k), 0, 15), tensor((k, n), -128, 127), zero_b=zero_b)
+        type_ = infer(
+            "shift_matmul", tensor((m, k), 0, 15), tensor((k, n), -128, 127), zero_b=zero_b
+        )
         result = compute("shift_matmul", codes, b, zero_b=zero_b)
         assert_in_range(result, type_)
         for image, row, column in np.ndindex(result.shape):
@@ -235,7 +239,7 @@ class TestWeightedAverage:
             assert abs(int(result[image, row, column]) - exact) < Fraction(7, 4)
 
     def test_every_row_sum_with_extreme_values(self):
-        """All row sums up to 2^16 at both ends of the range: the pre-shift never saturates wrongly."""
+        """All row sums up to 2^16 at both ends of the range: the pre-shift saturates nothing."""
         sums = np.arange(1, 1 << 16)
         p = sums.reshape(1, -1, 1)
         for value in (2**8, 2**8 - 1, -(2**8), 1):

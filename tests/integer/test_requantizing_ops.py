@@ -75,7 +75,7 @@ class TestRequantize:
             # Refused for one reason only: the rounding before the pre-shift overflows, or the zero
             # point takes the result out of int32.
             half = 2 ** int(pre_shift.max()) // 2
-            assert x_range[1] + half >= 2**31 or bits == 16 and abs(zero) >= 2**30
+            assert x_range[1] + half >= 2**31 or (bits == 16 and abs(zero) >= 2**30)
             return
         result = compute("requantize", x, pre_shift, multiplier, shift, **attributes)
         assert_in_range(result, type_)
@@ -135,11 +135,21 @@ class TestRequantize:
         with pytest.raises(FullintError, match="pre-shift"):
             infer("requantize", tensor((1,), 0, 2**31 - 1), one, one, one, **attributes)
         with pytest.raises(FullintError, match="zero point"):
-            infer("requantize", tensor((1,), 0, 1), one, one, one, **attributes | {"zero_point": 2**31})
+            infer(
+                "requantize",
+                tensor((1,), 0, 1),
+                one,
+                one,
+                one,
+                **attributes | {"zero_point": 2**31},
+            )
         with pytest.raises(FullintError, match="empty range"):
             infer("requantize", tensor((1,), 0, 1), one, one, one, **attributes | {"high": -1})
         with pytest.raises(FullintError, match="32-bit"):
             infer("requantize", tensor((1,), 0, 1), one, one, one, **attributes | {"high": 2**31})
+
+
+PLAIN_ADD = {"zero_a": 0, "zero_b": 0, "zero_point": 0, "low": -128, "high": 127}
 
 
 class TestRescaledAdd:
@@ -191,8 +201,6 @@ class TestRescaledAdd:
             exact = rounded(Fraction(term_a + term_b, 2**shift)) + zero
             assert result[index] == min(max(in_int32(exact), -128), 127)
 
-    ATTRIBUTES = {"zero_a": 0, "zero_b": 0, "zero_point": 0, "low": -128, "high": 127}
-
     def test_a_constant_joins_every_image(self):
         position = np.arange(6).reshape(1, 2, 3)
         one, shift = np.array([1]), np.array([0])
@@ -201,10 +209,10 @@ class TestRescaledAdd:
             constant(position),
             tensor((1, 2, 3), 0, 9),
             *map(constant, (one, one, shift)),
-            **self.ATTRIBUTES,
+            **PLAIN_ADD,
         )
         x = np.arange(30).reshape(5, 1, 2, 3)
-        result = compute("rescaled_add", position, x, one, one, shift, **self.ATTRIBUTES)
+        result = compute("rescaled_add", position, x, one, one, shift, **PLAIN_ADD)
         assert_in_range(result, type_)
         assert (result == x + position).all()
 
@@ -213,6 +221,7 @@ class TestRescaledAdd:
         [
             (2**23, 0, 255, "int32"),
             (2**31 - 1, 0, 2**31 - 1, "int32"),  # the product passes int64's half
+            (2**22, 30, 255, "int32"),  # for its rounding alone
             (1, 31, 255, r"shift must lie"),
             (1, -1, 255, r"shift must lie"),
         ],
@@ -224,16 +233,16 @@ class TestRescaledAdd:
                 tensor((1, 3), 0, high),
                 tensor((1, 3), 0, high),
                 *map(constant, ([multiplier], [multiplier], [shift])),
-                **self.ATTRIBUTES,
+                **PLAIN_ADD,
             )
 
     def test_refuses_sums_beyond_int64_and_far_zero_points(self):
         parameters = [constant([n]) for n in (2**31 - 1, 2**31 - 1, 0)]
-        far = self.ATTRIBUTES | {"zero_a": -(2**40)}
+        far = PLAIN_ADD | {"zero_a": -(2**40)}
         with pytest.raises(FullintError, match="int32"):
             infer("rescaled_add", tensor((3,), 0, 1), tensor((3,), 0, 1), *parameters, **far)
         one = [constant([n]) for n in (1, 1, 0)]
-        far = self.ATTRIBUTES | {"zero_point": 2**31}
+        far = PLAIN_ADD | {"zero_point": 2**31}
         with pytest.raises(FullintError, match="zero point"):
             infer("rescaled_add", tensor((3,), 0, 1), tensor((3,), 0, 1), *one, **far)
 

@@ -121,7 +121,7 @@ def test_log2_softmax_against_float64(case, rounding):
 
 
 def test_codes_are_rarely_off_by_one():
-    """Over random rows of 197 scores, codes equal the exact real ones rounded once, nearly always."""
+    """Over random rows of 197 scores, nearly all codes are the exact real ones rounded once."""
     rng = np.random.default_rng(0)
     scale = 1e-3
     scores = np.round(rng.normal(size=(8, 60, 197)) * rng.uniform(0.2, 4, (8, 60, 1)) / scale)
@@ -197,7 +197,7 @@ def test_one_hot_rows_are_exact():
 
 @pytest.mark.parametrize("rounding", [0, 425, 512, 599, 1023])
 def test_row_sums_of_log2_codes_near_the_bound(rounding):
-    """Rows built so that every code is just rounded down: the search that comes nearest the bound."""
+    """Rows of two levels, among them those that round every code down, come near the bound."""
     nearest = 0.0
     for length in (2, 3, 5, 17, 33, 65, 129, 197, 257, 513, 785, 1025, 7001):
         for distance in (*range(0, 2048, 97), *range(9 * 1024, 16 * 1024, 331), LARGEST_DISTANCE):

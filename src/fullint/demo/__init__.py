@@ -1,4 +1,4 @@
-"""What `fullint demo` runs on: handwritten digits and a small vision transformer trained on them."""
+"""What `fullint demo` runs on: handwritten digits and a small vision transformer."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The demo's images and its model.
 
-The images are scikit-learn's handwritten digits (1797 of 8 x 8 pixels, the test set of E. Alpaydin and C. Kaynak,
-"Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998), enlarged. The model is a small timm
-VisionTransformer; `scripts/train_digits.py` trains the checkpoint that lies beside this file.
+The images are scikit-learn's handwritten digits (1797 of 8 x 8 pixels, the test set of E. Alpaydin
+and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998),
+enlarged. The model is a small timm VisionTransformer; `scripts/train_digits.py` trains the
+checkpoint that lies beside this file.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def untrained_digits_model() -> nn.Module:
 
     model: nn.Module = import_timm().models.VisionTransformer(
         img_size=IMAGE_SIZE,
-        patch_size=4,
+        patch_size=8,
         embed_dim=64,
         depth=4,
         num_heads=4,
@@ -73,7 +74,7 @@ def untrained_digits_model() -> nn.Module:
         num_classes=CLASS_COUNT,
     )
     # timm.data.resolve_model_data_config finds a model's preprocessing here.
-    model.pretrained_cfg = DIGITS_PREPROCESSING
+    model.pretrained_cfg = DIGITS_PREPROCESSING  # type: ignore[assignment]
     return model
 
 

@@ -168,7 +168,8 @@ def _read_constants(
     data = _read_file(path, weights["bytes"])
     if len(data) != weights["bytes"]:
         raise FullintError(
-            f"it is truncated: it has {len(data)} bytes of {weights['bytes']}; get it again from its source"
+            f"it is truncated: it has {len(data)} bytes of {weights['bytes']}; "
+            "get it again from its source"
         )
     if _sha256(data) != weights["sha256"]:
         raise FullintError(

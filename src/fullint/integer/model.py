@@ -110,7 +110,7 @@ class IntegerModel:
         size = " × ".join(map(str, self.input_size))
         return (
             f"IntegerModel({name}{recipe}: uint8 {size} to {self.classes} int32 logits, "
-            f"{len(self.program.operations)} operations, {self.size_bytes / 1e6:.2f} MB)"
+            f"{len(self.program.operations)} operations, {self.size_bytes:,} bytes)"
         )
 
 

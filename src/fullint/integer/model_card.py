@@ -89,7 +89,7 @@ def _measured(metadata: ModelMetadata) -> Iterator[str]:
         rates = [f"{title} {_rate(entry, name)}" for name, title in _RATES.items() if name in entry]
         yield f"* {_code(entry['data'])}, {entry['images']} images{skipped}: {', '.join(rates)}."
     if metadata.measurements:
-        yield "\nRates are in percent, of the integer program, with their standard error."
+        yield "\nRates in percent, of the integer program unless named float (± standard error)."
     elif not agreement:
         yield "Nothing yet: `fullint evaluate` measures accuracy on a folder of labelled images."
 

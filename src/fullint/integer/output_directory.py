@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -57,24 +58,43 @@ def write_directory(
         label = f".fullint-{os.urandom(6).hex()}"
         new, replaced = final.with_name(f"{label}.new"), final.with_name(f"{label}.old")
         missing_parents = [parent for parent in final.parents if not os.path.exists(parent)]
+        settle = functools.partial(_settle, final, new, replaced, list(files), missing_parents)
         try:
-            new.mkdir(parents=True)
-            for name, data in files.items():
-                _write_durably(new / name, data)
-            _flush_directory(new)
-            verify(new)
-            if final.exists():
-                os.rename(final, replaced)
-            os.rename(new, final)
-            _flush_directory(final.parent)
-        finally:
-            if replaced.exists() and not final.exists():
-                os.rename(replaced, final)
-            for leftover in (new, replaced):
-                _remove(leftover, files)
-            for parent in missing_parents:
-                with contextlib.suppress(OSError):  # not empty: it holds the result
-                    parent.rmdir()
+            try:
+                new.mkdir(parents=True)
+                for name, data in files.items():
+                    _write_durably(new / name, data)
+                _flush_directory(new)
+                verify(new)
+                if final.exists():
+                    os.rename(final, replaced)
+                os.rename(new, final)
+                _flush_directory(final.parent)
+            finally:
+                settle()
+        except KeyboardInterrupt:
+            settle()  # once more: it may be what was interrupted
+            raise
+
+
+def _settle(
+    final: Path,
+    new: Path,
+    replaced: Path,
+    file_names: Iterable[str],
+    missing_parents: Iterable[Path],
+) -> None:
+    """Remove what is left over, wherever the writing ended; may be repeated."""
+    if replaced.exists() and not final.exists():
+        os.rename(replaced, final)
+    for leftover in (new, replaced):
+        if leftover.exists():
+            for name in file_names:
+                (leftover / name).unlink(missing_ok=True)
+            leftover.rmdir()
+    for parent in missing_parents:
+        with contextlib.suppress(OSError):  # it holds the result, or was not made
+            parent.rmdir()
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -82,11 +102,15 @@ def replace_file(path: Path, data: bytes) -> None:
     new = path.with_name(f".fullint-{os.urandom(6).hex()}.new")
     with _readable_errors(path):
         try:
-            _write_durably(new, data)
-            os.replace(new, path)
-            _flush_directory(path.parent)
-        finally:
+            try:
+                _write_durably(new, data)
+                os.replace(new, path)
+                _flush_directory(path.parent)
+            finally:
+                new.unlink(missing_ok=True)
+        except KeyboardInterrupt:
             new.unlink(missing_ok=True)
+            raise
 
 
 @contextlib.contextmanager
@@ -114,10 +138,3 @@ def _flush_directory(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _remove(directory: Path, file_names: Iterable[str]) -> None:
-    if directory.exists():
-        for name in file_names:
-            (directory / name).unlink(missing_ok=True)
-        directory.rmdir()

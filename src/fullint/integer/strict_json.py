@@ -127,6 +127,8 @@ def plain(value: object, where: str, depth: int = 0) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):
+        if value.isprintable():
+            return str(value)
         return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value)
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):

@@ -16,7 +16,8 @@ from fullint.quantization.grids import UniformGrid
 
 
 class ProgramBuilder:
-    """Collects operations and constants, and infers each type as it goes, so that an overflow is refused where it arises.
+    """Collects operations and constants, and infers each type as it goes, so that an overflow is
+    refused where it arises.
 
     Args:
         exact: choose exact instead of fast requantization.
@@ -33,41 +34,41 @@ class ProgramBuilder:
         values = np.asarray(values)
         lowest, highest = int(values.min()), int(values.max())
         if lowest < INT32_LOW or highest > INT32_HIGH:
-            raise FullintError(f"constant '{name}' needs values up to {max(-lowest, highest)}, beyond int32")
+            raise FullintError(
+                f"constant '{name}' needs values up to {max(-lowest, highest)}, beyond int32"
+            )
         dtype = TensorType((1,), lowest, highest).numpy_dtype
         self.constants[name] = np.ascontiguousarray(values, dtype=dtype)
         self.types[name] = constant_type(name, self.constants[name])
         return name
 
-    def emit(self, kind: str, inputs: list[str], output: str, *, source: str, **attributes: Attribute) -> str:
-        """Append an operation; returns its output's name. FullintError names the module whose numbers could overflow."""
+    def emit(
+        self, kind: str, inputs: list[str], output: str, *, source: str, **attributes: Attribute
+    ) -> str:
+        """Append an operation; returns its output's name. FullintError if numbers could overflow."""
         operands = [Operand(self.types[name], self.constants.get(name)) for name in inputs]
-        try:
-            result = find_operation(kind).infer(*operands, **attributes)
-            result.require_int32()
-        except FullintError as error:
-            raise FullintError(f"{source} ({output}): {error}") from None
+        result = find_operation(kind).infer(*operands, **attributes)
+        result.require_int32()
         self.types[output] = result
         self.operations.append(Operation(kind, tuple(inputs), output, attributes, source))
         return output
 
-    def emit_requantize(self, value: Encoding, grid: UniformGrid, output: str, *, source: str) -> Encoding:
-        """Bring `value` onto `grid`."""
-        name = value.name
-        if value.zero_point != 0:
-            centre = self.add_constant(f"{output}.centre", np.array([-value.zero_point]))
-            name = self.emit("add", [name, centre], f"{output}.centred", source=source)
-        shape = self.types[name].shape
-        scale = grid_scale(grid, len(shape))
+    def emit_requantize(
+        self, value: Encoding, grid: UniformGrid, output: str, *, source: str
+    ) -> Encoding:
+        """Round accumulators onto `grid`."""
+        assert value.zero_point == 0, f"{value.name} has a zero point, which accumulators have not"
+        value_type = self.types[value.name]
+        scale = grid_scale(grid, len(value_type.shape))
         factors = self.choose_factors(
             value.scale / scale,
-            self.types[name],
+            value_type,
             low=grid.low - grid.zero_point,
             high=grid.high - grid.zero_point,
         )
         self.emit(
             "requantize",
-            [name, *self.add_factors(output, factors)],
+            [value.name, *self.add_factors(output, factors)],
             output,
             source=source,
             intermediate_bits=factors.intermediate_bits,
@@ -77,7 +78,9 @@ class ProgramBuilder:
         )
         return Encoding(output, scale, grid.zero_point)
 
-    def choose_factors(self, factor: np.ndarray, input_type: TensorType, *, low: int, high: int) -> Factors:
+    def choose_factors(
+        self, factor: np.ndarray, input_type: TensorType, *, low: int, high: int
+    ) -> Factors:
         """Factors for inputs of a type and outputs that saturate to [low, high]."""
         largest_input = max(-input_type.low, input_type.high, 1)
         if self.exact:
@@ -98,10 +101,10 @@ def grid_scale(grid: UniformGrid, rank: int) -> np.ndarray:
     return of_rank(grid.scale.detach().double().cpu().numpy(), rank)
 
 
-def scalar_scale(value: Encoding, reader: str) -> float:
-    """The one scale of a tensor; FullintError if channels differ, which `reader` cannot use."""
+def scalar_scale(value: Encoding) -> float:
+    """The one scale of a tensor; FullintError if its channels differ."""
     if math.prod(value.scale.shape) != 1:
         raise FullintError(
-            f"{reader} reads '{value.name}', whose channels have scales of their own; give it one scale a tensor"
+            f"'{value.name}', which it reads, has several scales; give it one scale a tensor"
         )
     return float(value.scale.reshape(()))

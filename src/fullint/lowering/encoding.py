@@ -16,7 +16,8 @@ class Encoding:
         name: the program's tensor.
         scale: float64, of the tensor's rank; axes along which it is constant have size 1.
         zero_point: of the whole tensor.
-        kind: "uniform"; or an attention map: "log2" codes for 2^-code, "row_relative" codes to be divided by their row's sum.
+        kind: "uniform"; or an attention map: "log2" codes for 2^-code, "row_relative" codes to be
+            divided by their row's sum.
         accumulators: int32 sums that no quantizer has rounded yet.
     """
 

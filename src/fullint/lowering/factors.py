@@ -1,8 +1,10 @@
 """Choosing the integers of a requantization for a real factor.
 
-Fast form: a 15-bit multiplier between two rounded shifts; at most 1/2 + 2^-7 steps from exact for 8-bit results. Exact form:
-a 31-bit multiplier chosen so that the integer result equals the real one, rounded once, for every accumulator in range
-(after arXiv 2008.13128); `first_disagreement` proves it threshold by threshold.
+Fast form: a 15-bit multiplier between two rounded shifts; at most 1/2 + 2^-7 steps from exact for
+    8-bit results. Exact form:
+a 31-bit multiplier chosen so that the integer result equals the real one, rounded once, for every
+accumulator in range (after arXiv 2008.13128); `first_disagreement` proves it threshold by
+threshold.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class Factors:
 
 
 def fast_factors(factor: np.ndarray, *, largest_input: int, largest_output: int) -> Factors:
-    """Factors whose 16-bit intermediate saturates only where the input is beyond its bound or the output saturates too.
+    """Factors whose 16-bit intermediate saturates only where the input is beyond its bound or the
+    output saturates too.
 
     Args:
         factor: positive reals, any shape.
@@ -45,17 +48,24 @@ def fast_factors(factor: np.ndarray, *, largest_input: int, largest_output: int)
     shift = np.clip(14 - np.floor(np.log2(rest)).astype(np.int64), 0, LARGEST_FAST_SHIFT)
     multiplier = np.rint(np.ldexp(rest, shift)).astype(np.int64)
     rounded_up = (multiplier == 1 << 15) & (shift > 0)
-    multiplier, shift = np.where(rounded_up, multiplier >> 1, multiplier), np.where(rounded_up, shift - 1, shift)
+    multiplier, shift = (
+        np.where(rounded_up, multiplier >> 1, multiplier),
+        np.where(rounded_up, shift - 1, shift),
+    )
     if multiplier.max() >= 1 << 15:
-        raise FullintError(f"a factor of {factor.max():.3g} between two integer grids is too large to requantize")
+        raise FullintError(
+            f"a factor of {factor.max():.3g} between two integer grids is too large to requantize"
+        )
     return Factors(pre_shift, multiplier, shift, 16)
 
 
 def exact_factors(factor: np.ndarray, *, low: int, high: int, largest_input: int) -> Factors:
-    """Factors that agree with real arithmetic rounded once (halves up), for every input up to `largest_input` in size.
+    """Factors that agree with real arithmetic rounded once (halves up), for every input up to
+    `largest_input` in size.
 
-    For outputs of at most PROVABLE_CODES codes the multiplier is proven to agree; where no 31-bit multiplier does, and for
-    wider outputs, it is the nearest one, off by one step at the few inputs that lie within 2^-31 of a boundary, relatively.
+    For outputs of at most PROVABLE_CODES codes the multiplier is proven to agree; where no 31-bit
+    multiplier does, and for wider outputs, it is the nearest one, off by one step at the few inputs
+    that lie within 2^-31 of a boundary, relatively.
     """
     factor = np.asarray(factor, dtype=np.float64)
     pairs = [
@@ -68,10 +78,14 @@ def exact_factors(factor: np.ndarray, *, low: int, high: int, largest_input: int
 
 
 def _exact_pair(factor: Fraction, *, low: int, high: int, largest_input: int) -> tuple[int, int]:
-    """Multiplier and shift of one factor: the shortest multiplier that never disagrees, else the longest."""
+    """Multiplier and shift of one factor: the shortest multiplier that never disagrees, else the
+    longest.
+    """
     longest = min(LARGEST_EXACT_SHIFT, 30 - math.floor(math.log2(factor)))
     if longest < 0:
-        raise FullintError(f"a factor of {float(factor):.3g} between two integer grids is too large to requantize")
+        raise FullintError(
+            f"a factor of {float(factor):.3g} between two integer grids is too large to requantize"
+        )
     if high - low < PROVABLE_CODES:
         for shift in range(max(longest - 20, 0), longest + 1):
             for multiplier in sorted({math.floor(factor * 2**shift), math.ceil(factor * 2**shift)}):
@@ -88,14 +102,20 @@ def _exact_pair(factor: Fraction, *, low: int, high: int, largest_input: int) ->
 def first_disagreement(
     factor: Fraction, multiplier: int, shift: int, *, low: int, high: int, largest_input: int
 ) -> int | None:
-    """The first output code in (low, high] whose smallest input differs between integer and real arithmetic, else None.
+    """The first output code in (low, high] whose smallest input differs between integer and real
+    arithmetic, else None.
 
-    Both maps are non-decreasing steps, so they are equal on all inputs if and only if every step happens at the same input.
+    Both maps are non-decreasing steps, so they are equal on all inputs if and only if every step
+    happens at the same input.
     """
     half = (1 << shift) >> 1
     for code in range(low + 1, high + 1):
         real = -((-(2 * code - 1) * factor.denominator) // (2 * factor.numerator))
         integer = -((half - (code << shift)) // multiplier)
-        if real != integer and min(real, integer) <= largest_input and max(real, integer) > -largest_input:
+        if (
+            real != integer
+            and min(real, integer) <= largest_input
+            and max(real, integer) > -largest_input
+        ):
             return code
     return None

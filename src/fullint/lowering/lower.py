@@ -1,4 +1,6 @@
-"""Lowering: walk the quantized graph once, emit integer operations, let the program prove its bounds."""
+"""Lowering: walk the quantized graph once, emit integer operations, let the program prove its
+bounds.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ def lower(graph: QuantizedGraph) -> IntegerProgram:
     """The integer program of a calibrated quantized graph.
 
     Raises:
-        FullintError: a layer whose accumulators could overflow, or a tensor whose grid an operation cannot use, by name.
+        FullintError: a layer whose accumulators could overflow, or a tensor whose grid an operation
+            cannot use, by name.
     """
     builder = ProgramBuilder(exact=graph.recipe.requantization == "exact")
     encodings: dict[torch.fx.Node, Encoding] = {}
@@ -34,7 +37,10 @@ def lower(graph: QuantizedGraph) -> IntegerProgram:
             output = encodings[node.args[0]]
         elif not is_constant(node):
             emission = Emission(builder, graph, node, encodings, graph.grids.get(node))
-            encodings[node] = EMITTERS[node.target](emission)
+            try:
+                encodings[node] = EMITTERS[node.target](emission)
+            except FullintError as error:
+                raise FullintError(f"{emission.source} ({node.name}): {error}") from None
     if output is None:
         raise FullintError("the captured model has no output")
     return IntegerProgram(
@@ -43,5 +49,5 @@ def lower(graph: QuantizedGraph) -> IntegerProgram:
         operations=builder.operations,
         constants=builder.constants,
         output_name=output.name,
-        logit_scale=scalar_scale(output, "the output"),
+        logit_scale=scalar_scale(output),
     )

@@ -10,7 +10,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Groups:
-    """Assignment of the last axis's channels to groups; `channel_group` is None where all elements form one group.
+    """Assignment of the last axis's channels to groups; `channel_group` is None where all elements
+    form one group.
 
     `channel_group` (channels,) int64 numbers the groups 0 .. count - 1, all of the same size.
     """
@@ -33,7 +34,9 @@ class Groups:
         return by_channel[order].reshape(self.count, -1)
 
     def broadcast(self, per_group: Tensor) -> Tensor:
-        """One value a group (groups,) to a tensor that broadcasts against the original: a scalar or (channels,)."""
+        """One value a group (groups,) to a tensor that broadcasts against the original: a scalar or
+        (channels,).
+        """
         if self.channel_group is None:
             return per_group.reshape(())
         return per_group[self.channel_group]

@@ -1,8 +1,10 @@
-"""The quantized graph: a captured model, a quantizer on every edge the recipe names, and the grids once they are chosen."""
+"""The quantized graph: a captured model, a quantizer on every edge the recipe names, and the grids
+once they are chosen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.fx
@@ -22,7 +24,9 @@ Hook = Callable[[torch.fx.Node, Tensor], Tensor]
 
 
 class GraphRunner(torch.fx.Interpreter):
-    """Runs a captured model and passes every node's value through a hook, which may look at it or replace it."""
+    """Runs a captured model and passes every node's value through a hook, which may look at it or
+    replace it.
+    """
 
     def __init__(self, module: torch.fx.GraphModule, hook: Hook) -> None:
         super().__init__(module)
@@ -42,7 +46,7 @@ class QuantizedGraph:
         recipe: the declaration it was built from.
         roles: what each activation is for.
         quantizers: of activations, by node; nodes that share a grid share a quantizer.
-        grids: chosen grids, of weights (at once) and activations (after calibration), by node.
+        grids: of weights and activations, by node, once calibrated.
     """
 
     def __init__(self, module: torch.fx.GraphModule, recipe: Recipe) -> None:
@@ -51,7 +55,6 @@ class QuantizedGraph:
         self.roles = assign_roles(module.graph)
         self.quantizers = self._make_quantizers()
         self.grids: dict[torch.fx.Node, Grid] = {}
-        self.choose_weight_grids()
 
     def _make_quantizers(self) -> dict[torch.fx.Node, Quantizer]:
         quantizers: dict[torch.fx.Node, Quantizer] = {}
@@ -84,23 +87,32 @@ class QuantizedGraph:
         for node in self.module.graph.nodes:
             if node.target is normal_form.linear:
                 weight = node.args[1]
-                self.grids[weight] = weight_grid(getattr(self.module, weight.target), self.recipe.weights)
+                self.grids[weight] = weight_grid(
+                    getattr(self.module, weight.target), self.recipe.weights
+                )
 
-    def calibrate(self, batches: Callable[[], object], on_batch: Callable[[int], None]) -> None:
+    def calibrate(
+        self, batches: Callable[[], Iterable[Tensor]], on_batch: Callable[[int], None]
+    ) -> None:
         """Show every quantizer the float model's tensors and freeze their grids.
 
         Args:
-            batches: called once for each pass, yields float pixel tensors (batch, height, width, channels).
+            batches: called once for each pass, yields float pixel tensors (batch, height, width,
+                channels).
             on_batch: told the number of images after each batch.
         """
         for pass_index in range(self.passes):
             runner = GraphRunner(self.module, self._observing_hook(pass_index))
-            for pixels in batches():  # type: ignore[attr-defined]
+            for pixels in batches():
                 with torch.no_grad():
                     logits = runner.run(pixels)
                 if not torch.isfinite(logits).all():
-                    raise FullintError("the float model's logits are not finite on the calibration images; check its weights")
+                    raise FullintError(
+                        "the float model's logits are not finite on the calibration images; "
+                        "check its weights"
+                    )
                 on_batch(len(pixels))
+        self.choose_weight_grids()
         frozen: dict[int, Grid] = {}
         for node, quantizer in self.quantizers.items():
             if id(quantizer) not in frozen:

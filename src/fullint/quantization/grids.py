@@ -1,4 +1,6 @@
-"""Number grids: what a quantizer has decided. A grid rounds tensors in float simulation and tells lowering its integers."""
+"""Number grids: what a quantizer has decided. A grid rounds tensors in float simulation and tells
+lowering its integers.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,11 @@ import torch
 from torch import Tensor
 
 SMALLEST_SCALE = 2.0**-40
+# What is all zero has any scale; with this one the biases it meets neither lose digits nor overflow.
+SCALE_OF_ZERO = 2.0**-10
+# Finer steps than this, against the coarsest group of the tensor, gain nothing; but a bias in steps
+# of a channel that is dead, or nearly, would leave int32.
+SMALLEST_SHARE = 2.0**-12
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,12 @@ class UniformGrid:
 
 @dataclass(frozen=True)
 class Log2Grid:
-    """Attention weights 2^-code, code in 0..15 (FQ-ViT, arXiv 2111.13824, eq. 13), exactly sixteen values.
+    """Attention weights 2^-code, code in 0..15 (FQ-ViT, arXiv 2111.13824, eq. 13), exactly sixteen
+    values.
 
     Attributes:
-        rounding: added to -log2(x) before it is cut off, in 1/1024: 512 rounds in the exponent, as the paper.
+        rounding: added to -log2(x) before it is cut off, in 1/1024: 512 rounds in the exponent, as
+            the paper.
     """
 
     rounding: int = 512
@@ -59,7 +68,9 @@ class Log2Grid:
 
 @dataclass(frozen=True)
 class RowRelativeGrid:
-    """Attention weights as uint8 shares of their row's largest, renormalised by the sum of the codes themselves."""
+    """Attention weights as uint8 shares of their row's largest, renormalised by the sum of the
+    codes themselves.
+    """
 
     high: int = 255
 
@@ -75,15 +86,24 @@ Grid = UniformGrid | Log2Grid | RowRelativeGrid
 def uniform_grid(low: Tensor, high: Tensor, *, num_bits: int, symmetric: bool) -> UniformGrid:
     """Grid that covers [low, high].
 
-    Symmetric grids are signed with zero point 0, and per group (any shape of low and high); asymmetric ones are unsigned, for
-    one range only, widened to contain zero, which is then a code exactly.
+    Symmetric grids are signed with zero point 0, and per group (any shape of low and high);
+    asymmetric ones are unsigned, for one range only, widened to contain zero, which is then a code
+    exactly.
     """
     low, high = low.double().clamp_max(0), high.double().clamp_min(0)
     if symmetric:
         largest = 2 ** (num_bits - 1)
-        scale = torch.maximum(high / (largest - 1), -low / largest)
-        return UniformGrid(scale.clamp_min(SMALLEST_SCALE), 0, -largest, largest - 1)
+        scale = _usable(torch.maximum(high / (largest - 1), -low / largest))
+        return UniformGrid(scale, 0, -largest, largest - 1)
     levels = 2**num_bits - 1
-    scale = ((high - low) / levels).clamp_min(SMALLEST_SCALE)
-    zero_point = int(torch.round(-low / scale).clamp(0, levels).max())
+    scale = _usable((high - low) / levels)
+    zero_point = int(torch.round(-low / scale).clamp(0, levels))
     return UniformGrid(scale, zero_point, 0, levels)
+
+
+def _usable(scale: Tensor) -> Tensor:
+    """Scales with those of ranges that are (nearly) a point made larger."""
+    largest = float(scale.max())
+    if largest == 0:
+        return torch.full_like(scale, SCALE_OF_ZERO)
+    return scale.clamp_min(max(largest * SMALLEST_SHARE, SMALLEST_SCALE))

@@ -14,13 +14,16 @@ from fullint.quantization.roles import LAYOUT
 def head_groups(graph: torch.fx.Graph, linear: torch.fx.Node) -> Groups:
     """One group for each head of each attention operand that `linear` produces.
 
-    Found by sending channel numbers through the layout operations to the attention products: the third axis from the end of
-    an operand is its heads.
+    Found by sending channel numbers through the layout operations to the attention products: the
+    third axis from the end of an operand is its heads. One group where no attention product reads the layer.
+
+    Raises:
+        FullintError: heads of different sizes, or channels that are in no head.
     """
     shape = linear.meta["shape"]
     numbers = {linear: torch.arange(shape[-1], dtype=torch.float64).expand(shape)}
     group = torch.full((shape[-1],), -1)
-    count = 0
+    heads: set[tuple[int, ...]] = set()
     for node in graph.nodes:
         sources = [argument for argument in node.all_input_nodes if argument in numbers]
         if not sources:
@@ -30,11 +33,18 @@ def head_groups(graph: torch.fx.Graph, linear: torch.fx.Node) -> Groups:
         elif node.target is normal_form.matmul:
             for source in sources:
                 for head in _heads(numbers[source]):
-                    group[head.unique().long()] = count
-                    count += 1
+                    channels = head.unique().long()
+                    key = tuple(channels.tolist())
+                    if key not in heads:
+                        group[channels] = len(heads)
+                        heads.add(key)
+    if not heads:
+        return TENSOR
     if (group < 0).any() or len(torch.bincount(group).unique()) != 1:
-        raise FullintError(f"'{linear.name}' does not split evenly into attention heads; use strategy 'tensor'")
-    return Groups(group) if count > 1 else TENSOR
+        raise FullintError(
+            f"'{linear.name}' does not split evenly into attention heads; use strategy 'tensor'"
+        )
+    return Groups(group) if len(heads) > 1 else TENSOR
 
 
 def _move(node: torch.fx.Node, numbers: torch.Tensor) -> torch.Tensor:

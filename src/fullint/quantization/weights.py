@@ -15,10 +15,11 @@ SHRINK_FACTORS = [1 - 0.02 * step for step in range(35)]
 
 
 def weight_grid(weight: Tensor, config: UniformConfig) -> UniformGrid:
-    """Symmetric grid of a weight (outputs, inputs); its scale has shape (outputs, 1), or () for strategy "tensor".
+    """Symmetric grid of a weight (outputs, inputs); its scale has shape (outputs, 1), or () for
+    strategy "tensor".
 
-    Observer "mse" (and "omse") shrinks each range to the least squared error, over the weights themselves and not a
-    histogram of them; every other observer sees the weights as one batch.
+    Observer "mse" (and "omse") shrinks each range to the least squared error, over the weights
+    themselves and not a histogram of them; every other observer sees the weights as one batch.
     """
     if not config.symmetric or config.strategy not in ("tensor", "channel"):
         raise FullintError("weights take symmetric grids, a tensor or a channel (output) each")

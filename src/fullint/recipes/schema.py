@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Role = Literal[
     "normalized",
@@ -33,18 +33,26 @@ class Declaration(BaseModel):
 class UniformConfig(Declaration):
     """Evenly spaced codes.
 
-    strategy: "tensor" one scale; "channel" one a channel (weights: output channel); "head" one for every head of query, key
-    and value; "power_of_two_factor" FQ-ViT's PTF, one scale times 1, 2, 4 or 8 a channel.
-    power_of_two_scale: round the scale up to a power of two. headroom: widen the observed range by this factor.
+    strategy: "tensor" one scale; "channel" one an output channel, of weights only; "head" one for
+    every head of query, key and value; "power_of_two_factor" FQ-ViT's PTF, one scale times 1, 2, 4
+    or 8 a channel. Channels and heads have no zero points of their own: they take symmetric grids.
+    power_of_two_scale: round the scale up to a power of two. headroom: widen the observed range by
+    this factor.
     """
 
     type: Literal["uniform"] = "uniform"
-    num_bits: int = Field(8, ge=2, le=16)
+    num_bits: int = Field(default=8, ge=2, le=16)
     symmetric: bool = False
     strategy: Literal["tensor", "channel", "head", "power_of_two_factor"] = "tensor"
     observer: str = "minmax"
     power_of_two_scale: bool = False
-    headroom: float = Field(1.0, ge=1.0)
+    headroom: float = Field(default=1.0, ge=1.0)
+
+    @model_validator(mode="after")
+    def _check_zero_point(self) -> UniformConfig:
+        if self.strategy in ("channel", "head") and not self.symmetric:
+            raise ValueError(f"strategy '{self.strategy}' needs symmetric grids")
+        return self
 
 
 class Log2Config(Declaration):
@@ -52,7 +60,7 @@ class Log2Config(Declaration):
 
     type: Literal["log2"] = "log2"
     num_bits: Literal[4] = 4
-    rounding: int = Field(512, ge=0, le=1023)
+    rounding: int = Field(default=512, ge=0, le=1023)
 
 
 class RowRelativeConfig(Declaration):
@@ -101,10 +109,28 @@ class Recipe(Declaration):
     requantization: Literal["fast", "exact"] = "fast"
     notes: str = ""
 
+    @model_validator(mode="after")
+    def _check_grids(self) -> Recipe:
+        if not self.weights.symmetric or self.weights.strategy not in ("tensor", "channel"):
+            raise ValueError("weights take symmetric grids, one a tensor or one a channel")
+        for role, config in self.activations.items():
+            if isinstance(config, UniformConfig) and config.strategy == "channel":
+                raise ValueError(f"'{role}' cannot have strategy 'channel'; weights only")
+        for role in ("normalized", "attention_map"):
+            if isinstance(self.activations.get(role, SharedConfig()), SharedConfig):
+                raise ValueError(f"'{role}' needs a grid of its own")
+        return self
+
     @property
-    def bits(self) -> str:
-        """Weights/activations/attention map, as in "8/8/4"."""
-        attention = self.activations.get("attention_map")
-        attention_bits = getattr(attention, "num_bits", 8)
-        normalized = self.activations["normalized"]
-        return f"{self.weights.num_bits}/{getattr(normalized, 'num_bits', 8)}/{attention_bits}"
+    def bits(self) -> dict[str, int]:
+        """Bits of weights, activations and attention map."""
+        return {
+            "weights": self.weights.num_bits,
+            "activations": self._bits_of("normalized"),
+            "attention": self._bits_of("attention_map"),
+        }
+
+    def _bits_of(self, role: Role) -> int:
+        config = self.activations[role]
+        assert not isinstance(config, SharedConfig)
+        return config.num_bits

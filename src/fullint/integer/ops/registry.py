@@ -30,7 +30,9 @@ class OperationDefinition:
         parameters = inspect.signature(self.compute).parameters.values()
         positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        if input_count != len(positional) and not (variadic and input_count > 0):
+        if variadic and input_count == 0:
+            raise FullintError("it takes at least one input")
+        if not variadic and input_count != len(positional):
             raise FullintError(f"it takes {len(positional)} inputs, not {input_count}")
         expected = {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
         if set(expected) != set(attributes):

@@ -1,4 +1,6 @@
-"""Linear layers: integer weights, the bias in accumulator steps with the input's zero point folded in."""
+"""Linear layers: integer weights, the bias in accumulator steps with the input's zero point folded
+in.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +15,18 @@ from fullint.lowering.encoding import Encoding, of_rank
 @register(normal_form.linear)
 def emit_linear(emission: Emission) -> Encoding:
     """linear, then the rounding onto the output's grid."""
-    x = emission.input()
-    _, weight_node, bias_node = emission.node.args
-    input_scale = scalar_scale(x, emission.source)
-    grid = emission.graph.uniform_grid_of(weight_node)  # type: ignore[arg-type]
-    weight = getattr(emission.graph.module, weight_node.target)  # type: ignore[union-attr]
+    node, weight_node, bias_node = emission.arguments
+    x = emission.numbers(node)
+    grid = emission.graph.uniform_grid_of(weight_node)
+    weight = getattr(emission.graph.module, weight_node.target)
     codes = grid.quantize(weight).detach().cpu().numpy().astype(np.int64)
-    scale = input_scale * np.broadcast_to(grid.scale.numpy().reshape(-1), (len(codes),))
+    scale = scalar_scale(x) * np.broadcast_to(grid.scale.numpy().reshape(-1), (len(codes),))
     bias = np.zeros(len(codes)) if bias_node is None else emission.constant(bias_node)
     folded = np.rint(bias / scale).astype(np.int64) - x.zero_point * codes.sum(1)
-    name = emission.name
     inputs = [
         x.name,
-        emission.builder.add_constant(f"{name}.weight", codes),
-        emission.builder.add_constant(f"{name}.bias", folded),
+        emission.add_constant("weight", codes),
+        emission.add_constant("bias", folded),
     ]
-    output = emission.builder.emit("linear", inputs, emission.pending_name(), source=emission.source)
-    rank = len(emission.node.meta["shape"])
-    return emission.finish(Encoding(output, of_rank(scale, rank), accumulators=True))
+    output = emission.emit("linear", inputs, emission.pending_name())
+    return emission.finish(Encoding(output, of_rank(scale, emission.rank), accumulators=True))

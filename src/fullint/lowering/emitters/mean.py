@@ -15,13 +15,13 @@ from fullint.lowering.encoding import Encoding
 @register(normal_form.mean)
 def emit_mean(emission: Emission) -> Encoding:
     """sum, then the rounding onto the output's grid."""
-    x = emission.input()
-    dims = tuple(int(dim) for dim in emission.node.args[1])  # type: ignore[union-attr]
+    node, dims = emission.arguments
+    x, dims = emission.numbers(node), tuple(int(dim) for dim in dims)
     if any(x.scale.shape[dim] != 1 for dim in dims):
-        raise FullintError(f"{emission.source}: scales differ along the axes that '{emission.name}' averages")
+        raise FullintError("scales differ along the axes that it averages")
     shape = emission.builder.types[x.name].shape
-    output = emission.builder.emit(
-        "sum", [x.name], emission.pending_name(), source=emission.source, dims=dims, zero_point=x.zero_point
+    output = emission.emit(
+        "sum", [x.name], emission.pending_name(), dims=dims, zero_point=x.zero_point
     )
     scale = np.squeeze(x.scale, axis=dims) / math.prod(shape[dim] for dim in dims)
     return emission.finish(Encoding(output, scale, accumulators=True))

@@ -19,7 +19,8 @@ class Observer(ABC):
 
     Args:
         num_bits, symmetric: of the grid the range is for.
-        through: function that the quantized values go through next; error-minimising observers measure the error after it.
+        through: function that the quantized values go through next; error-minimising observers
+            measure the error after it.
 
     Attributes:
         passes: how many times the observer must see the data.

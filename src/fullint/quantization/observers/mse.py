@@ -1,4 +1,6 @@
-"""mse: lower and upper end searched apart, for the least squared error after the function that follows."""
+"""mse: lower and upper end searched apart, for the least squared error after the function that
+follows.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ FACTORS = [1 - 0.03 * step for step in range(32)]
 class MSEObserver(HistogramObserver):
     """Coordinate descent over the two ends, 32 factors each, three rounds.
 
-    The error is measured after `through`: in front of a GELU the far negative values, all of which become zero, then cost
-    nothing, and the codes go where the output depends on them.
+    The error is measured after `through`: in front of a GELU the far negative values, all of which
+    become zero, then cost nothing, and the codes go where the output depends on them.
     """
 
     def range(self) -> tuple[Tensor, Tensor]:

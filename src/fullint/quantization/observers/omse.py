@@ -14,7 +14,9 @@ SHRINK_FACTORS = [1 - 0.01 * step for step in range(90)]
 
 @register("omse")
 class OMSEObserver(HistogramObserver):
-    """Ninety factors 1.00 to 0.11 shrink minimum and maximum alike; the error is taken over all batches, not the last."""
+    """Ninety factors 1.00 to 0.11 shrink minimum and maximum alike; the error is taken over all
+    batches, not the last.
+    """
 
     def range(self) -> tuple[Tensor, Tensor]:
         """The best of the shrunk ranges, for every group."""

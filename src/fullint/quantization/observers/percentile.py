@@ -17,7 +17,8 @@ PERCENTILE = 0.99999
 class PercentileObserver(EMAObserver):
     """The (1 - p) and p quantiles of each batch, p = 0.99999, averaged at rate 0.01.
 
-    Only the outermost elements are sorted, so no batch is too large (the published code falls back to another library).
+    Only the outermost elements are sorted, so no batch is too large (the published code falls back
+    to another library).
     """
 
     def observe(self, values: Tensor, pass_index: int) -> None:

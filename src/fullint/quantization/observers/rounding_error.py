@@ -10,11 +10,15 @@ from fullint.quantization.observers.histogram import HistogramObserver
 
 
 def squared_error(observer: HistogramObserver, lows: Tensor, highs: Tensor) -> Tensor:
-    """Sum of squared errors of every group (rows) under every candidate range (columns), after `observer.through`."""
+    """Sum of squared errors of every group (rows) under every candidate range (columns), after
+    `observer.through`.
+    """
     assert observer.counts is not None
     through = observer.through or (lambda values: values)
     errors = torch.empty_like(lows)
-    for group, (centers, counts) in enumerate(zip(observer.bin_centers(), observer.counts, strict=True)):
+    for group, (centers, counts) in enumerate(
+        zip(observer.bin_centers(), observer.counts, strict=True)
+    ):
         wanted = through(centers)
         for candidate in range(lows.shape[1]):
             grid = uniform_grid(

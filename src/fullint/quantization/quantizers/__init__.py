@@ -1,7 +1,7 @@
 """Quantizers: from calibration data to a grid, one file a kind of grid.
 
-A quantizer sees the batches of calibration tensors, once for each of its passes, then `freeze` returns its grid. To add one,
-subclass `Quantizer` in a new file and give it to `make_quantizer` below.
+A quantizer sees the batches of calibration tensors, once for each of its passes, then `freeze`
+returns its grid. To add one, subclass `Quantizer` in a new file and give it to `make_quantizer` below.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from collections.abc import Callable
 from torch import Tensor
 
 from fullint.quantization.granularity import TENSOR, Groups
-from fullint.quantization.quantizers.attention import FixedQuantizer, Log2Quantizer, RowRelativeQuantizer
+from fullint.quantization.quantizers.attention import (
+    FixedQuantizer,
+    Log2Quantizer,
+    RowRelativeQuantizer,
+)
 from fullint.quantization.quantizers.base import Quantizer
 from fullint.quantization.quantizers.power_of_two_factor import PowerOfTwoFactorQuantizer
 from fullint.quantization.quantizers.uniform import UniformQuantizer

@@ -1,7 +1,8 @@
 """PTF, the power-of-two factor of FQ-ViT (arXiv 2111.13824, eq. 9 and 10).
 
-One scale and zero point for the tensor; every channel's scale is that scale times 2^a, a in 0..3, so that LayerNorm can bring
-the channels together by shifts. The published code takes a from the last batch; here it is the least squared error over all.
+One scale and zero point for the tensor; every channel's scale is that scale times 2^a, a in 0..3,
+so that LayerNorm can bring the channels together by shifts. The published code takes a from the
+last batch; here it is the least squared error over all.
 """
 
 from __future__ import annotations
@@ -37,16 +38,24 @@ class PowerOfTwoFactorQuantizer(Quantizer):
         if not self.candidates:
             self.candidates = self._candidates()
         rows = values.reshape(-1, values.shape[-1])
-        errors = torch.stack([(grid.fake_quantize(rows) - rows).square().sum(0) for grid in self.candidates])
+        errors = torch.stack(
+            [(grid.fake_quantize(rows) - rows).square().sum(0) for grid in self.candidates]
+        )
         self.errors = errors.double() if self.errors is None else self.errors + errors
 
     def _candidates(self) -> list[UniformGrid]:
         low, high = (end.reshape(()) for end in self.observer.range())
-        widest = uniform_grid(low, high, num_bits=self.config.num_bits, symmetric=self.config.symmetric)
-        # The whole range takes the largest factor; the zero point belongs to it, as in the published code.
+        widest = uniform_grid(
+            low, high, num_bits=self.config.num_bits, symmetric=self.config.symmetric
+        )
+        # The whole range takes the largest factor; the zero point belongs to it, as in the
+        # published code.
         return [
             UniformGrid(
-                widest.scale / 2 ** (LARGEST_FACTOR - factor), widest.zero_point, widest.low, widest.high
+                widest.scale / 2 ** (LARGEST_FACTOR - factor),
+                widest.zero_point,
+                widest.low,
+                widest.high,
             )
             for factor in range(LARGEST_FACTOR + 1)
         ]

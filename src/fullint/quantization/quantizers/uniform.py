@@ -18,7 +18,10 @@ class UniformQuantizer(Quantizer):
     """One scale a group; asymmetric grids have one group only (one zero point a tensor)."""
 
     def __init__(
-        self, config: UniformConfig, groups: Groups, through: Callable[[Tensor], Tensor] | None = None
+        self,
+        config: UniformConfig,
+        groups: Groups,
+        through: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.config = config
         self.groups = groups

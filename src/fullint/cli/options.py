@@ -1,0 +1,32 @@
+"""Options that more than one command has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        help="Weights to load instead of timm's pretrained ones: safetensors, or a torch file "
+        "without pickled code.",
+        show_default=False,
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse a damaged image instead of leaving it out.")
+]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="One of those that 'fullint recipes' lists.")
+]
+ImagesAtOnce = Annotated[
+    int, typer.Option("--batch-size", min=1, help="Images at a time; memory grows with it.")
+]
+Artefact = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FOLDER", help="Folder that 'fullint quantize' wrote.", show_default=False
+    ),
+]

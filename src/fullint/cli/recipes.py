@@ -1,0 +1,72 @@
+"""`fullint recipes`: the recipes there are, and what each declares."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fullint.cli.console import print_facts, print_table
+from fullint.cli.extra import quantize_extra
+
+if TYPE_CHECKING:
+    from fullint.recipes import Recipe
+    from fullint.recipes.schema import Declaration
+
+_WILDCARDS = "*?["
+
+
+def recipes(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A recipe, or a pattern with wildcards.", show_default=False),
+    ] = None,
+) -> None:
+    """List the recipes, or show all that one of them declares.
+
+    \b
+    Examples:
+      fullint recipes
+      fullint recipes 'fq-vit-888*'
+      fullint recipes default
+    """
+    with quantize_extra():
+        from fullint.recipes import find_recipe, list_recipes
+
+        if name is not None and not any(character in name for character in _WILDCARDS):
+            _show(find_recipe(name))
+            return
+        known = list_recipes()
+        chosen = fnmatch.filter(known, name or "*")
+        if not chosen and name is not None:
+            find_recipe(name)  # says which there are
+    print_table(
+        ("recipe", "bits", "summary"),
+        [
+            (known[name].name, "/".join(map(str, known[name].bits.values())), known[name].summary)
+            for name in chosen
+        ],
+    )
+    typer.echo("bits of weights/activations/attention map; 'fullint recipes NAME' shows the rest")
+
+
+def _show(recipe: Recipe) -> None:
+    facts: list[tuple[str, object]] = [("recipe", recipe.name)]
+    for name, value in recipe:
+        if name == "weights":
+            facts.append((name, _declared(recipe.weights)))
+        elif name == "activations":
+            facts += [(role, _declared(config)) for role, config in recipe.activations.items()]
+        elif name not in ("name", "notes"):
+            facts.append((name, ", ".join(value) if isinstance(value, tuple) else value))
+    print_facts((name, value if value not in ("", None) else "none") for name, value in facts)
+    if recipe.notes:
+        typer.echo(f"\n{recipe.notes.strip()}")
+
+
+def _declared(config: Declaration) -> str:
+    """Every field, by the name that a declaration in Python uses."""
+    values = config.model_dump(mode="json")
+    kind = values.pop("type")
+    return " ".join([kind, *(f"{name}={value}" for name, value in values.items())])

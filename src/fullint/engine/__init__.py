@@ -1,0 +1,170 @@
+"""The native engine: runs integer programs in C++, bit for bit as the interpreter does.
+
+It needs numpy only. One engine may be called from any number of Python threads at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fullint.errors import FullintError
+
+if TYPE_CHECKING:
+    from fullint.integer.program import IntegerProgram
+
+try:
+    from fullint.engine import _engine
+except ImportError as error:
+    _engine = None
+    _import_error: ImportError | None = error
+else:
+    _import_error = None
+
+__all__ = ["Engine", "StepTime", "available", "default_threads", "supported_isas"]
+
+
+def available() -> bool:
+    """Whether the compiled engine is installed."""
+    return _engine is not None
+
+
+def supported_isas() -> list[str]:
+    """Instruction sets this build and CPU can run, slowest first; empty without the engine."""
+    return list(_engine.supported_isas()) if _engine is not None else []
+
+
+def default_threads() -> int:
+    """FULLINT_THREADS, or one thread for each CPU that this process may use."""
+    text = os.environ.get("FULLINT_THREADS", "")
+    if text:
+        if not text.isdecimal() or int(text) < 1:
+            raise FullintError(f"FULLINT_THREADS is '{text}'; it must be a positive number")
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """What steps of one kind took in a profiled run, on one thread.
+
+    Attributes:
+        kind: of the operation, the first one where several were fused.
+        seconds: an image.
+        share: of the whole time.
+        steps: how many.
+        operations: multiplications and additions of the matrix products among them, an image.
+    """
+
+    kind: str
+    seconds: float
+    share: float
+    steps: int
+    operations: int
+
+
+class Engine:
+    """A program ready to run: weights packed, steps fused, memory planned.
+
+    Args:
+        program: the program; it is not needed afterwards.
+        threads: at most so many compute at once; default `default_threads()`. Results do not depend
+            on it.
+        isa: one of `supported_isas()`; default FULLINT_ISA, or the best.
+
+    Raises:
+        FullintError: the engine is not installed, or a thread number or instruction set is wrong.
+    """
+
+    def __init__(
+        self, program: IntegerProgram, *, threads: int | None = None, isa: str | None = None
+    ) -> None:
+        if _engine is None:
+            raise FullintError(
+                f"fullint's native engine is not installed ({_import_error}); reinstall fullint "
+                "with a C++ compiler present, or set FULLINT_ENGINE=interpreter"
+            )
+        threads = default_threads() if threads is None else threads
+        if not 1 <= threads <= 1024:
+            raise FullintError(f"threads is {threads}; it must lie in [1, 1024]")
+        self.input_shape = program.input_shape[1:]
+        self.classes = program.output_type.shape[-1]
+        try:
+            self._native = _engine.Engine(*_describe(program), threads, isa)
+        except (RuntimeError, ValueError) as error:
+            raise FullintError(f"the native engine cannot run this program: {error}") from error
+
+    @property
+    def isa(self) -> str:
+        """Instruction set in use."""
+        return self._native.isa
+
+    @property
+    def threads(self) -> int:
+        """Most threads that compute at once."""
+        return self._native.threads
+
+    @property
+    def arena_bytes(self) -> int:
+        """Memory of one image under way."""
+        return self._native.arena_bytes
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        """Logits int32 (images, classes) of uint8 pixels (images, height, width, channels)."""
+        pixels = self._checked(pixels)
+        logits = np.empty((len(pixels), self.classes), dtype=np.int32)
+        self._native.run(pixels, logits)
+        return logits
+
+    def profile(self, pixels: np.ndarray) -> list[StepTime]:
+        """Run on one thread and say what takes the time, most first."""
+        pixels = self._checked(pixels)
+        images = max(len(pixels), 1)
+        totals: dict[str, list[float]] = defaultdict(lambda: [0.0, 0, 0])
+        for kind, seconds, operations in self._native.profile(pixels):
+            for index, value in enumerate((seconds / images, 1, operations // images)):
+                totals[kind][index] += value
+        whole = sum(seconds for seconds, _, _ in totals.values()) or 1.0
+        times = [
+            StepTime(kind, seconds, seconds / whole, int(steps), int(operations))
+            for kind, (seconds, steps, operations) in totals.items()
+        ]
+        return sorted(times, key=lambda time: -time.seconds)
+
+    def _checked(self, pixels: np.ndarray) -> np.ndarray:
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != self.input_shape or pixels.ndim != 4:
+            raise FullintError(
+                f"pixels are {pixels.dtype} of shape {pixels.shape}; "
+                f"the program reads uint8 images of shape {self.input_shape}"
+            )
+        return np.ascontiguousarray(pixels)
+
+
+def _describe(program: IntegerProgram) -> tuple[list[tuple], list[tuple], int, int]:
+    """Tensors, operations, and the indices of input and output, as the native module takes them."""
+    index = {name: position for position, name in enumerate(program.types)}
+    tensors = []
+    for name, tensor in program.types.items():
+        constant = program.constants.get(name)
+        if constant is not None:
+            constant = np.ascontiguousarray(constant, dtype=tensor.numpy_dtype)
+        tensors.append((name, tensor.shape, tensor.storage, tensor.low, tensor.high, constant))
+    operations = [
+        (
+            operation.kind,
+            [index[name] for name in operation.inputs],
+            index[operation.output],
+            {
+                name: list(value) if isinstance(value, tuple) else [value]
+                for name, value in operation.attributes.items()
+            },
+        )
+        for operation in program.operations
+    ]
+    return tensors, operations, index[program.input_name], index[program.output_name]

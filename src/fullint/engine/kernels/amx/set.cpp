@@ -1,0 +1,8 @@
+#include "avx512vnni/avx512.h"
+#include "instruction_sets.h"
+
+namespace fullint::detail {
+
+const InstructionSet instruction_set_amx{linear_avx512, true, finish_avx512, nullptr, lookup_avx512, nullptr};
+
+}  // namespace fullint::detail

@@ -1,0 +1,155 @@
+// Makes linear layers: packs weights, chooses between vector and portable code.
+#include "epilogue_constants.h"
+#include "fixed_point.h"
+#include "portable.h"
+#include "scratch.h"
+#include "vector_kernels.h"
+
+namespace fullint {
+namespace detail {
+namespace {
+
+constexpr int64_t tile_bytes = 1024;
+
+int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+bool is_byte(NumberType type) { return size_of(type) == 1; }
+
+// Where weight (output, input) lies in the vector layout: see avx512vnni/weights.h.
+int64_t packed_index(int64_t output, int64_t input, int64_t blocks) {
+  const int64_t panel = output / panel_columns, natural = output % panel_columns;
+  const int64_t tile = natural / 4 % 2, column = natural / 8 * 4 + natural % 4;
+  const int64_t block = input / block_depth, step = input % block_depth / 4;
+  return ((panel * blocks + block) * 2 + tile) * tile_bytes + step * 64 + column * 4 + input % 4;
+}
+
+// 4-bit weights: the bytes of an even row of a tile in the low halves, the next row's in the high ones.
+void store_four_bit(uint8_t* packed, int64_t index, int8_t weight) {
+  const int64_t byte = index / 128 * 64 + index % 64;
+  packed[byte] = static_cast<uint8_t>(packed[byte] | (weight & 15) << (index / 64 % 2 * 4));
+}
+
+AlignedArray<uint8_t> pack_tiles(const LinearSpec& spec, int64_t panels, int64_t blocks) {
+  const size_t size = static_cast<size_t>(panels * blocks * 2 * tile_bytes);
+  AlignedArray<uint8_t> packed(spec.four_bit_weights ? size / 2 : size);
+  const auto* weights = static_cast<const int8_t*>(spec.weights);
+  for (int64_t output = 0; output < spec.outputs; ++output) {
+    const int8_t* row = weights + output * spec.inputs;
+    for (int64_t input = 0; input < spec.inputs; input += 4) {
+      const int64_t index = packed_index(output, input, blocks), count = least(4, spec.inputs - input);
+      for (int64_t i = 0; i < count; ++i)
+        if (spec.four_bit_weights)
+          store_four_bit(packed.data(), index + i, row[input + i]);
+        else
+          packed.data()[index + i] = static_cast<uint8_t>(row[input + i]);
+    }
+  }
+  return packed;
+}
+
+AlignedArray<uint8_t> copy_rows(const LinearSpec& spec) {
+  const int64_t count = spec.outputs * spec.inputs;
+  if (!spec.four_bit_weights) {
+    AlignedArray<uint8_t> copy(static_cast<size_t>(count * size_of(spec.weight_type)));
+    std::memcpy(copy.data(), spec.weights, copy.bytes());
+    return copy;
+  }
+  AlignedArray<uint8_t> packed(static_cast<size_t>((count + 1) / 2));
+  for (int64_t index = 0; index < count; ++index)
+    packed.data()[index / 2] |= static_cast<uint8_t>((static_cast<const int8_t*>(spec.weights)[index] & 15) << (4 * (index % 2)));
+  return packed;
+}
+
+std::vector<int32_t> offset_correction(const LinearSpec& spec) {
+  std::vector<int32_t> correction(static_cast<size_t>(spec.outputs));
+  const auto* weights = static_cast<const int8_t*>(spec.weights);
+  for (int64_t output = 0; output < spec.outputs; ++output)
+    for (int64_t input = 0; input < spec.inputs; ++input)
+      correction[static_cast<size_t>(output)] -= 128 * weights[output * spec.inputs + input];
+  return correction;
+}
+
+EpilogueSpec full_epilogue(const LinearSpec& spec) {
+  return {spec.outputs, spec.bias, spec.requantization, spec.table, spec.table_output, spec.addition, spec.second_type,
+          spec.output_type};
+}
+
+class LinearKernel final : public RowKernel {
+ public:
+  LinearKernel(const LinearSpec& spec, const InstructionSet* set)
+      : vector_(set != nullptr && spec.weight_type == NumberType::s8 && is_byte(spec.input_type) ? set->linear : nullptr),
+        correction_(vector_ != nullptr && set->linear_offsets_signed_input && spec.input_type == NumberType::s8
+                        ? offset_correction(spec)
+                        : std::vector<int32_t>{}),
+        epilogue_(full_epilogue(spec), correction_),
+        fuses_(epilogue_.data().route != Route::portable && (spec.requantization || !spec.addition)) {
+    data_.inputs = spec.inputs;
+    data_.outputs = spec.outputs;
+    data_.blocks = round_up(spec.inputs, block_depth) / block_depth;
+    data_.panels = round_up(spec.outputs, panel_columns) / panel_columns;
+    data_.input_type = spec.input_type;
+    data_.weight_type = spec.weight_type;
+    data_.four_bit = spec.four_bit_weights;
+    weights_ = vector_ != nullptr ? pack_tiles(spec, data_.panels, data_.blocks) : copy_rows(spec);
+    data_.weights = weights_.data();
+    data_.epilogue = epilogue_.data();
+    if (vector_ == nullptr || fuses_) return;
+    EpilogueSpec accumulators;
+    accumulators.columns = spec.outputs;
+    sums_.emplace(std::move(accumulators), correction_);
+    data_.epilogue = sums_->data();
+  }
+
+  void run(int64_t rows, ConstRows x, ConstRows second, Rows out) const override {
+    if (vector_ == nullptr) return linear_portable(data_, rows, x, second, out);
+    // A chunk of rows at a time where something passes through scratch.
+    const bool pads = data_.inputs % block_depth != 0;
+    const int64_t step = pads || !fuses_ ? 256 : rows;
+    for (int64_t row = 0; row < rows; row += step) {
+      const int64_t count = least(step, rows - row);
+      ConstRows inputs{row_of(x, data_.input_type, row), x.row_stride};
+      if (pads) inputs = pad(count, inputs);
+      const NumberType second_type = epilogue_.data().second_type;
+      const ConstRows others{second.data == nullptr ? nullptr : row_of(second, second_type, row), second.row_stride};
+      run_vector(count, inputs, others, {row_of(out, epilogue_.data().output_type, row), out.row_stride});
+    }
+  }
+
+  size_t bytes() const override { return weights_.bytes() + epilogue_.bytes(); }
+
+ private:
+  void run_vector(int64_t rows, ConstRows x, ConstRows second, Rows out) const {
+    if (fuses_) return vector_(data_, rows, x, second, out);
+    void* sums = thread_scratch(Scratch::accumulators, rows * data_.outputs * 4);
+    vector_(data_, rows, x, {}, {sums, data_.outputs});
+    finish_portable(epilogue_.data(), NumberType::s32, rows, {sums, data_.outputs}, second, out);
+  }
+
+  // Rows with as many bytes as the packed weights; what follows the inputs meets zero weights.
+  ConstRows pad(int64_t rows, ConstRows x) const {
+    const int64_t stride = data_.blocks * block_depth;
+    auto* padded = static_cast<char*>(thread_scratch(Scratch::inputs, rows * stride));
+    for (int64_t row = 0; row < rows; ++row) {
+      std::memcpy(padded + row * stride, row_of(x, data_.input_type, row), static_cast<size_t>(data_.inputs));
+      std::memset(padded + row * stride + data_.inputs, 0, static_cast<size_t>(stride - data_.inputs));
+    }
+    return {padded, stride};
+  }
+
+  LinearFunction vector_;
+  std::vector<int32_t> correction_;
+  EpilogueConstants epilogue_;
+  std::optional<EpilogueConstants> sums_;
+  bool fuses_;
+  AlignedArray<uint8_t> weights_;
+  LinearData data_{};
+};
+
+}  // namespace
+}  // namespace detail
+
+std::unique_ptr<const RowKernel> Kernels::linear(const LinearSpec& spec) const {
+  return std::make_unique<detail::LinearKernel>(spec, detail::instruction_set(isa));
+}
+
+}  // namespace fullint

@@ -1,0 +1,117 @@
+#include "thread_pool.h"
+
+#include <map>
+#include <utility>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+#ifndef _WIN32
+#include <unistd.h>
+#endif
+
+namespace fullint {
+
+namespace {
+
+constexpr int kSpins = 4000;
+
+void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+    _mm_pause();
+#endif
+}
+
+// Threads do not survive a fork: a child process has pools of its own.
+long process_id() {
+#ifdef _WIN32
+    return 0;
+#else
+    return static_cast<long>(getpid());
+#endif
+}
+
+}  // namespace
+
+std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
+    static std::mutex mutex;
+    // A pool is never destroyed: in a forked child the threads to join do not exist.
+    static auto* pools = new std::map<std::pair<long, int>, std::shared_ptr<ThreadPool>>();
+    const std::lock_guard<std::mutex> lock(mutex);
+    auto& pool = (*pools)[{process_id(), threads}];
+    if (!pool) pool = std::make_shared<ThreadPool>(threads);
+    return pool;
+}
+
+ThreadPool::ThreadPool(int threads) : threads_(threads) {
+    for (int index = 1; index < threads; ++index) {
+        workers_.emplace_back([this, index] { work(index); });
+    }
+}
+
+ThreadPool::~ThreadPool() {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        stop_ = true;
+    }
+    start_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::execute(const std::function<void(int)>& task, int index) {
+    try {
+        task(index);
+    } catch (...) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!error_) error_ = std::current_exception();
+    }
+}
+
+void ThreadPool::work(int index) {
+    std::uint64_t seen = 0;
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+        start_.wait(lock, [&] { return stop_ || generation_ != seen; });
+        if (stop_) return;
+        seen = generation_;
+        const auto* task = task_;
+        lock.unlock();
+        execute(*task, index);
+        lock.lock();
+        if (--running_ == 0) finish_.notify_one();
+    }
+}
+
+void ThreadPool::run(const std::function<void(int)>& task) {
+    const std::lock_guard<std::mutex> one_caller(callers_);
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        task_ = &task;
+        running_ = threads_ - 1;
+        error_ = nullptr;
+        ++generation_;
+    }
+    start_.notify_all();
+    execute(task, 0);
+    std::unique_lock<std::mutex> lock(mutex_);
+    finish_.wait(lock, [this] { return running_ == 0; });
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void Barrier::wait() {
+    const int generation = generation_.load(std::memory_order_acquire);
+    if (waiting_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
+        waiting_.store(0, std::memory_order_relaxed);
+        generation_.store(generation + 1, std::memory_order_release);
+        return;
+    }
+    for (int spin = 0; generation_.load(std::memory_order_acquire) == generation; ++spin) {
+        if (spin < kSpins) {
+            pause();
+        } else {
+            std::this_thread::yield();
+        }
+    }
+}
+
+}  // namespace fullint

@@ -1,0 +1,151 @@
+"""From a float model and images to an integer model: every step in order, only composition."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import numpy as np
+from torch import Tensor, fx, nn
+
+from fullint.calibration import CalibrationSet
+from fullint.capture import capture
+from fullint.data import Preprocessing
+from fullint.errors import FullintError
+from fullint.integer.metadata import Agreement, Calibration, ModelMetadata, Provenance
+from fullint.integer.model import IntegerModel
+from fullint.lowering import lower
+from fullint.lowering.comparison import compare
+from fullint.quantization.graph import QuantizedGraph
+from fullint.quantization.transforms import find_transform
+from fullint.recipes import Recipe, find_recipe
+from fullint.sources import ModelSource
+from fullint.version import __version__
+
+COMPARED_IMAGES = 8
+Progress = Callable[[str, int, int], None]
+
+
+def quantize(
+    model: nn.Module | ModelSource,
+    images: np.ndarray | str | os.PathLike[str] | CalibrationSet,
+    *,
+    recipe: str | Recipe = "default",
+    preprocessing: Preprocessing | None = None,
+    progress: Progress | None = None,
+) -> IntegerModel:
+    """Turn a trained vision transformer into an integer-only model, without retraining.
+
+    Args:
+        model: a classifier; what `fullint.load_timm_model` gives, or any module that
+            `fullint.capture` can trace.
+        images: unlabelled calibration images: a folder, or uint8 pixels (N, height, width,
+            channels).
+        recipe: a name from `fullint.list_recipes()`, or a Recipe.
+        preprocessing: how files become pixels, mean and standard deviation included; timm models
+            bring their own.
+        progress: called as progress(step, done, total) while it works.
+
+    Returns:
+        The model, with calibration, recipe and the agreement of simulation and program in its
+        metadata.
+
+    Raises:
+        FullintError: one sentence on what is wrong with model, images or recipe.
+    """
+    chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    report = progress or (lambda step, done, total: None)
+    source = model if isinstance(model, ModelSource) else _as_source(model, preprocessing)
+    spec = preprocessing or source.preprocessing
+    calibration = images if isinstance(images, CalibrationSet) else CalibrationSet(images, spec)
+    if calibration.preprocessing != spec:
+        raise FullintError(
+            "the calibration images are prepared otherwise than the model's; make the "
+            "CalibrationSet with the model's preprocessing"
+        )
+    report("capture", 0, 1)
+    captured = capture(
+        source.model,
+        input_size=(spec.channels, spec.height, spec.width),
+        mean=spec.mean,
+        std=spec.std,
+    )
+    report("capture", 1, 1)
+    graph = _calibrated_graph(captured, chosen, calibration, report)
+    report("lower", 0, 1)
+    program = lower(graph)
+    comparison = compare(graph, program, _first(calibration, COMPARED_IMAGES))
+    report("lower", 1, 1)
+    provenance = Provenance(
+        model=source.name,
+        checkpoint=None if source.checkpoint is None else source.checkpoint.name,
+        checkpoint_sha256=source.checkpoint_sha256,
+        float_bytes=4 * sum(parameter.numel() for parameter in source.model.parameters()),
+        recipe=chosen.name,
+        recipe_declaration=chosen.model_dump(mode="json"),
+        bits=chosen.bits,
+        calibration=Calibration(
+            calibration.used,
+            calibration.content_hash(),
+            calibration.folder_name,
+        ),
+        simulation_agreement=Agreement(comparison.images, comparison.agreeing),
+        layer_report=comparison.rows(),
+        fullint_version=__version__,
+    )
+    metadata = ModelMetadata(
+        preprocessing=spec.to_dict(),
+        class_ids=_as_list(source.class_ids),
+        class_names=_as_list(source.class_names),
+        provenance=provenance,
+    )
+    return IntegerModel(program, metadata)
+
+
+def _as_source(model: nn.Module, preprocessing: Preprocessing | None) -> ModelSource:
+    if preprocessing is None:
+        if not hasattr(model, "pretrained_cfg"):
+            raise FullintError(
+                f"{type(model).__name__} does not say how images are prepared for it; "
+                "pass preprocessing=Preprocessing(...)"
+            )
+        from fullint.capture.torchvision_compat import import_timm
+
+        preprocessing = Preprocessing.from_timm(import_timm().data.resolve_model_data_config(model))
+    return ModelSource(type(model).__name__, model, preprocessing)
+
+
+def _calibrated_graph(
+    captured: fx.GraphModule, recipe: Recipe, calibration: CalibrationSet, report: Progress
+) -> QuantizedGraph:
+    """Transforms, then the quantizers' grids; `captured` is changed."""
+    transforms = [find_transform(name) for name in recipe.transforms]
+    graph = QuantizedGraph(captured, recipe)
+    total = (len(transforms) + graph.passes) * len(calibration)
+    done = 0
+
+    def on_batch(images: int) -> None:
+        nonlocal done
+        done += images
+        report("calibrate", min(done, total), total)
+
+    for transform in transforms:
+        transform(captured, calibration.batches, on_batch)
+    graph.calibrate(calibration.batches, on_batch)
+    report("calibrate", total, total)
+    return graph
+
+
+def _first(calibration: CalibrationSet, count: int) -> Iterator[Tensor]:
+    """The first `count` images, in batches."""
+    with closing(calibration.batches()) as batches:
+        for pixels in batches:
+            yield pixels[:count]
+            count -= len(pixels)
+            if count <= 0:
+                return
+
+
+def _as_list(values: tuple[str, ...] | None) -> list[str] | None:
+    return None if values is None else list(values)
