@@ -78,10 +78,16 @@ class CalibrationSet:
 
     def _require_enough(self) -> None:
         if self.used < FEWEST_IMAGES:
-            unusable = f" ({len(self.skipped)} more cannot be used)" if self.skipped else ""
+            unusable = ""
+            if self.skipped:
+                first = self.skipped[0]
+                unusable = (
+                    f"; {len(self.skipped)} more cannot be used, such as {str(first.path)!r}: "
+                    f"{first.reason}"
+                )
             raise FullintError(
-                f"{self.used} calibration images{unusable} are too few to measure ranges; "
-                f"give at least {FEWEST_IMAGES}, better 100"
+                f"{self.used} calibration images are too few to measure ranges, give at least "
+                f"{FEWEST_IMAGES}, better 100{unusable}"
             )
 
     def __len__(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class ModelSource:
     checkpoint: Path | None = None
     class_ids: tuple[str, ...] | None = None
     class_names: tuple[str, ...] | None = None
-    checkpoint_sha256: str | None = field(default=None)
+    checkpoint_sha256: str | None = None
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """Float logits (images, classes) of uint8 pixels (images, height, width, channels)."""
@@ -74,17 +74,24 @@ def load_timm_model(
     if local is not None and not local.is_file():
         raise FullintError(f"checkpoint '{local}' is not a file")
     _require_known(timm, name)
+    download = pretrained and local is None
     try:
-        model = timm.create_model(name, pretrained=pretrained and local is None, **model_options)
+        model = timm.create_model(name, pretrained=download, **model_options)
     except Exception as error:  # timm, hub and network code raise whatever they like
+        advice = "; if its weights cannot be downloaded, give them with --checkpoint"
         raise FullintError(
-            f"cannot create '{name}': {_first_line(error)}; give its weights with --checkpoint if they cannot be downloaded"
+            f"cannot create '{name}': {_first_line(error)}{advice if download else ''}"
         ) from error
     if local is not None:
         _load_weights(timm, model, local, name)
-    elif pretrained:
+    elif download:
         _require_pretrained_head(model, name)
-    overrides = {} if crop_pct is None else {"crop_pct": crop_pct}
+    # timm's configuration keeps the size of the pretrained model whatever size this one has.
+    overrides: dict[str, Any] = {"crop_pct": crop_pct}
+    size = model_options.get("img_size")
+    if size is not None:
+        sides = (size, size) if isinstance(size, int) else tuple(size)
+        overrides["input_size"] = (model_options.get("in_chans", 3), *sides)
     config = timm.data.resolve_model_data_config(model, args=overrides)
     classes = model.num_classes
     return ModelSource(
@@ -94,7 +101,7 @@ def load_timm_model(
         local,
         imagenet_class_ids(classes),
         imagenet_class_names(classes),
-        None if local is None else hashlib.sha256(local.read_bytes()).hexdigest(),
+        None if local is None else _sha256(local),
     )
 
 
@@ -128,8 +135,8 @@ def load_reference(
     ):
         if theirs != ours:
             raise FullintError(
-                f"'{name}' has {what} {theirs}, the integer model {ours}, so they cannot be compared; "
-                "name the model that it was quantized from"
+                f"'{name}' has {what} {theirs}, the integer model {ours}, so they cannot be "
+                "compared; name the model that it was quantized from"
             )
     return source
 
@@ -139,8 +146,9 @@ def _require_pretrained_head(model: Any, name: str) -> None:
     pretrained_classes = (model.pretrained_cfg or {}).get("num_classes")
     if pretrained_classes is not None and pretrained_classes != model.num_classes:
         raise FullintError(
-            f"the pretrained weights of '{name}' have {pretrained_classes} classes, not {model.num_classes}; "
-            "give the weights that were trained for these classes with --checkpoint"
+            f"the pretrained weights of '{name}' have {pretrained_classes} classes, not "
+            f"{model.num_classes}; give the weights that were trained for these classes with "
+            "--checkpoint"
         )
 
 
@@ -156,14 +164,19 @@ def _require_known(timm: Any, name: str) -> None:
 def _load_weights(timm: Any, model: nn.Module, checkpoint: Path, name: str) -> None:
     try:
         timm.models.load_checkpoint(model, str(checkpoint), strict=True, weights_only=True)
-    except RuntimeError as error:
-        raise FullintError(
-            f"checkpoint '{checkpoint}' does not fit '{name}': {_misfit(error)}"
-        ) from error
     except Exception as error:  # whatever a damaged file makes its reader raise
+        if isinstance(error, RuntimeError) and "loading state_dict" in str(error):
+            raise FullintError(
+                f"checkpoint '{checkpoint}' does not fit '{name}': {_misfit(error)}"
+            ) from error
         raise FullintError(
             f"checkpoint '{checkpoint}' cannot be read: {_first_line(error)}"
         ) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _misfit(error: RuntimeError) -> str:
@@ -174,4 +187,4 @@ def _misfit(error: RuntimeError) -> str:
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
+    return text.splitlines()[0][:300].rstrip(".")

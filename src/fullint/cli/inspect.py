@@ -15,6 +15,7 @@ from fullint.integer.model import IntegerModel, load_model
 
 _WORST_SHOWN = 5
 _EQUAL_DECIBELS = 999.0
+_STANDARD_ERROR = "_standard_error"
 
 
 class Layer(NamedTuple):
@@ -119,5 +120,11 @@ def _print_measurements(measurements: list[dict[str, Any]]) -> None:
     if not measurements:
         typer.echo("not measured yet: fullint evaluate FOLDER --data-dir IMAGES --record")
     for entry in measurements:
-        values = ", ".join(f"{name} {value}" for name, value in entry.items() if name != "data")
-        typer.echo(printable(f"measured on {entry['data']}: {values}"))
+        typer.echo(printable(f"measured on {entry['data']}: {', '.join(_values(entry))}"))
+
+
+def _values(entry: dict[str, Any]) -> Iterator[str]:
+    for name, value in entry.items():
+        if name != "data" and not name.endswith(_STANDARD_ERROR):
+            error = entry.get(name + _STANDARD_ERROR)
+            yield f"{name} {value}" + ("" if error is None else f" (± {error})")

@@ -50,7 +50,7 @@ def quantize(
     ] = 128,
     batch_size: ImagesAtOnce = 16,
     crop_pct: Annotated[
-        float | None, typer.Option(help="Crop fraction, instead of the model's own.")
+        float | None, typer.Option(min=0.01, help="Crop fraction, instead of the model's own.")
     ] = None,
     num_classes: Annotated[
         int | None, typer.Option(min=1, help="Classes of the checkpoint, instead of the model's.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fullint.errors import FullintError
-from fullint.integer import artifact, interpreter
+from fullint.integer import artifact
 from fullint.integer.checks import check_model
 from fullint.integer.metadata import ModelMetadata
 from fullint.integer.program import IntegerProgram
+from fullint.integer.runner import Runner, make_runner
 from fullint.integer.storage import storage_type, stored_bytes
 
 
@@ -43,11 +45,11 @@ class IntegerModel:
         Raises:
             FullintError: another type or shape.
         """
-        return self._execute(self._pixels(images))
+        return self._run(self._pixels(images))
 
-    def _execute(self, pixels: np.ndarray) -> np.ndarray:
-        """The one place that decides what runs the program."""
-        return interpreter.run(self.program, pixels)
+    @functools.cached_property
+    def _run(self) -> Runner:
+        return make_runner(self.program)
 
     def _pixels(self, images: ArrayLike) -> np.ndarray:
         """Images as a uint8 array (images, height, width, channels)."""

@@ -15,6 +15,8 @@ from fullint.integer.program import IntegerProgram
 from fullint.quantization.graph import QuantizedGraph
 from fullint.quantization.grids import UniformGrid
 
+IMAGES_AT_ONCE = 2
+
 
 @dataclass
 class LayerDifference:
@@ -85,29 +87,37 @@ def compare(
     Differences accumulate through the network, as each side reads its own results.
     """
     sums: dict[str, _Sums] = {}
-    modules: dict[str, str] = {}
+    modules = {node.name: str(node.meta.get("module_path") or node.name) for node in graph.grids}
     images = agreeing = 0
     for pixels in batches:
-        codes: dict[str, tuple[np.ndarray, UniformGrid]] = {}
+        # All codes of the simulation are held at once, so few images are.
+        for part in pixels.split(IMAGES_AT_ONCE):
+            codes, simulated = _simulated_codes(graph, part)
+            for name, values in trace(program, part.numpy().astype(np.uint8)):
+                if name in codes:
+                    expected, grid = codes.pop(name)
+                    integer = values.reshape(expected.shape).astype(np.int64)
+                    sums.setdefault(name, _Sums()).update(expected, integer, grid)
+                if name == program.output_name:
+                    top1 = values.reshape(len(part), -1).argmax(1)
+                    agreeing += int((top1 == simulated.argmax(1)).sum())
+            images += len(part)
+    layers = [total.summary(name, modules[name]) for name, total in sums.items()]
+    return Comparison(images, agreeing, layers)
 
-        def keep(node: torch.fx.Node, value: Tensor, codes: dict = codes) -> Tensor:  # type: ignore[type-arg]
-            grid = graph.grids.get(node)
-            if isinstance(grid, UniformGrid) and node in graph.quantizers:
-                codes[node.name] = (grid.quantize(value).numpy().astype(np.int64), grid)
-                modules[node.name] = str(node.meta.get("module_path") or node.name)
-            return value
 
-        with torch.no_grad():
-            simulated = graph.simulate(pixels, keep).argmax(1).numpy()
-        for name, values in trace(program, pixels.numpy().astype(np.uint8)):
-            if name in codes:
-                expected, grid = codes.pop(name)
-                sums.setdefault(name, _Sums()).update(
-                    expected, values.reshape(expected.shape).astype(np.int64), grid
-                )
-            if name == program.output_name:
-                agreeing += int((values.reshape(len(pixels), -1).argmax(1) == simulated).sum())
-        images += len(pixels)
-    return Comparison(
-        images, agreeing, [total.summary(name, modules[name]) for name, total in sums.items()]
-    )
+def _simulated_codes(
+    graph: QuantizedGraph, pixels: Tensor
+) -> tuple[dict[str, tuple[np.ndarray, UniformGrid]], np.ndarray]:
+    """Codes of every quantized activation with a uniform grid, int32, and the logits."""
+    codes: dict[str, tuple[np.ndarray, UniformGrid]] = {}
+
+    def keep(node: torch.fx.Node, value: Tensor) -> Tensor:
+        grid = graph.grids.get(node)
+        if isinstance(grid, UniformGrid) and node in graph.quantizers:
+            codes[node.name] = (grid.quantize(value).numpy().astype(np.int32), grid)
+        return value
+
+    with torch.no_grad():
+        logits = graph.simulate(pixels, keep).numpy()
+    return codes, logits

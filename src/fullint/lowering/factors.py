@@ -1,9 +1,11 @@
 """Choosing the integers of a requantization for a real factor.
 
-Fast form: a 15-bit multiplier between two rounded shifts; at most 1/2 + 2^-7 steps from exact for
-    8-bit results. Exact form:
-a 31-bit multiplier chosen so that the integer result equals the real one, rounded once, for every
-accumulator in range (after arXiv 2008.13128); `first_disagreement` proves it threshold by
+Fast form: a 15-bit multiplier between two rounded shifts. Results that saturate at size L are at
+most 1/2 + (L + 1) 2^-14 steps from exact: half of the second term is the intermediate's rounding,
+half the multiplier's (0.508 steps for signed 8-bit results, 2.5 for signed 16-bit ones).
+
+Exact form: a 31-bit multiplier chosen so that the integer result equals the real one, rounded once,
+for every accumulator in range (after arXiv 2008.13128); `first_disagreement` proves it threshold by
 threshold.
 """
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "../steps/add.h"
 #include "../steps/attention.h"
 #include "../steps/kernel_step.h"
 #include "../steps/layout.h"
@@ -107,6 +108,11 @@ void Planner::emit(const Operation& operation) {
     }
     if (emit_with_kernel(operation)) return;
     const View output = views_.place(operation.output, false);
+    if (operation.kind == "add") {
+        auto step = make_add_step(views_.read(operation.inputs.at(0)),
+                                  views_.read(operation.inputs.at(1)), output);
+        if (step) return add(std::move(step));
+    }
     if (const RowFunction function = find_row_function(operation, program_.tensors)) {
         std::vector<View> inputs;
         for (const int input : operation.inputs) {

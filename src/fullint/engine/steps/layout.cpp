@@ -43,6 +43,17 @@ void copy_strided(const std::byte* from, std::int64_t from_stride, std::byte* to
     for (std::int64_t i = 0; i < count; ++i) target[i * to_stride] = source[i * from_stride];
 }
 
+// memcpy for the short runs that patches and windows consist of.
+void copy_bytes(const std::byte* from, std::byte* to, std::int64_t count) {
+    constexpr std::int64_t block = 16;
+    if (count < block || count > 512) {
+        std::memcpy(to, from, count);
+        return;
+    }
+    for (std::int64_t i = 0; i + block <= count; i += block) std::memcpy(to + i, from + i, block);
+    std::memcpy(to + count - block, from + count - block, block);
+}
+
 class CopyStep final : public Step {
 public:
     CopyStep(const std::string& kind, const std::vector<std::pair<View, View>>& pieces,
@@ -70,9 +81,8 @@ public:
              std::int64_t end) const override {
         for (const Piece& piece : pieces_) {
             const std::int64_t first = std::max(begin, piece.first_row) - piece.first_row;
-            const std::int64_t last =
-                std::min(end - piece.first_row, piece.from.view().rows());
-            for (std::int64_t row = first; row < last; ++row) copy(memory, scratch, piece, row);
+            const std::int64_t last = std::min(end - piece.first_row, piece.from.view().rows());
+            if (first < last) copy(memory, scratch, piece, first, last);
         }
     }
 
@@ -89,32 +99,31 @@ private:
     }
 
     static void copy(const Memory& memory, std::byte* scratch, const Piece& piece,
-                     std::int64_t row) {
+                     std::int64_t first, std::int64_t last) {
         const View &from = piece.from.view(), &to = piece.to.view();
+        const std::byte* source = from.read(memory);
+        std::byte* target = to.write(memory);
+        const RowOffsets &from_rows = piece.from.offsets(), &to_rows = piece.to.offsets();
+        const std::int64_t count = from.row_length(), size = size_of(from.type);
         if (from.type != to.type) {
             auto* values = reinterpret_cast<std::int32_t*>(scratch);
-            piece.from.load(memory, row, values);
-            piece.to.store(memory, row, values);
-            return;
-        }
-        const std::byte* source = piece.from.row(memory, row);
-        std::byte* target = piece.to.row_to_write(memory, row);
-        const std::int64_t count = from.row_length();
-        if (from.has_contiguous_rows() && to.has_contiguous_rows()) {
-            std::memcpy(target, source, count * size_of(from.type));
-            return;
-        }
-        switch (size_of(from.type)) {
-            case 1:
-                copy_strided<std::uint8_t>(source, from.row_stride(), target, to.row_stride(), count);
-                break;
-            case 2:
-                copy_strided<std::uint16_t>(source, from.row_stride(), target, to.row_stride(),
-                                            count);
-                break;
-            default:
-                copy_strided<std::uint32_t>(source, from.row_stride(), target, to.row_stride(),
-                                            count);
+            for (std::int64_t row = first; row < last; ++row) {
+                piece.from.load(memory, row, values);
+                piece.to.store(memory, row, values);
+            }
+        } else if (from.has_contiguous_rows() && to.has_contiguous_rows()) {
+            for (std::int64_t row = first; row < last; ++row) {
+                copy_bytes(source + from_rows[row] * size, target + to_rows[row] * size,
+                           count * size);
+            }
+        } else {
+            const auto strided = size == 1   ? copy_strided<std::uint8_t>
+                                 : size == 2 ? copy_strided<std::uint16_t>
+                                             : copy_strided<std::uint32_t>;
+            for (std::int64_t row = first; row < last; ++row) {
+                strided(source + from_rows[row] * size, from.row_stride(),
+                        target + to_rows[row] * size, to.row_stride(), count);
+            }
         }
     }
 

@@ -6,13 +6,13 @@
 namespace fullint::detail {
 namespace {
 
-void store_accumulators(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t row, int64_t rows,
+void store_accumulators(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t row, int64_t rows,
                         const Rows& out) {
   const int64_t column = panel * panel_columns;
   const uint32_t mask = columns_mask(epilogue.columns - column);
   const Accumulators start = load_accumulators(epilogue.panels[panel].start);
   for (int64_t i = 0; i < rows; ++i) {
-    const Accumulators values = load_accumulators(accumulators + i * panel_columns);
+    const Accumulators values = load_accumulators(accumulators + i * stride);
     const Accumulators natural = to_natural_order(
         {_mm512_add_epi32(values.first, start.first), _mm512_add_epi32(values.second, start.second)});
     char* to = element(out, NumberType::s32, row + i, column);
@@ -22,25 +22,25 @@ void store_accumulators(const EpilogueData& epilogue, int64_t panel, const int32
 }
 
 template <Route route>
-void finish_plain(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t row, int64_t rows,
+void finish_plain(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t row, int64_t rows,
                   const Rows& out) {
   const int64_t column = panel * panel_columns;
   const __mmask32 mask = columns_mask(epilogue.columns - column);
   const Requantizer<route> requantize(epilogue, epilogue.panels[panel]);
   for (int64_t i = 0; i < rows; ++i)
     store_words(element(out, epilogue.output_type, row + i, column), epilogue.output_type, mask,
-                requantize(load_accumulators(accumulators + i * panel_columns)));
+                requantize(load_accumulators(accumulators + i * stride)));
 }
 
 template <Route route>
-void finish_added(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t row, int64_t rows,
+void finish_added(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t row, int64_t rows,
                   const ConstRows& second, const Rows& out) {
   const int64_t column = panel * panel_columns;
   const __mmask32 mask = columns_mask(epilogue.columns - column);
   const Requantizer<route> requantize(epilogue, epilogue.panels[panel]);
   const Adder add(epilogue, epilogue.panels[panel]);
   for (int64_t i = 0; i < rows; ++i) {
-    const __m512i codes = requantize(load_accumulators(accumulators + i * panel_columns));
+    const __m512i codes = requantize(load_accumulators(accumulators + i * stride));
     const __m512i others =
         load_words(element(second, epilogue.second_type, row + i, column), epilogue.second_type, mask);
     store_words(element(out, epilogue.output_type, row + i, column), epilogue.output_type, mask, add(codes, others));
@@ -48,12 +48,12 @@ void finish_added(const EpilogueData& epilogue, int64_t panel, const int32_t* ac
 }
 
 template <Route route>
-void finish(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t row, int64_t rows,
+void finish(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t row, int64_t rows,
             const ConstRows& second, const Rows& out) {
   if (epilogue.adds)
-    finish_added<route>(epilogue, panel, accumulators, row, rows, second, out);
+    finish_added<route>(epilogue, panel, accumulators, stride, row, rows, second, out);
   else
-    finish_plain<route>(epilogue, panel, accumulators, row, rows, out);
+    finish_plain<route>(epilogue, panel, accumulators, stride, row, rows, out);
   if (epilogue.has_table) {
     const int64_t column = panel * panel_columns;
     lookup_pieces_avx512(epilogue.table, rows, reinterpret_cast<uint8_t*>(element(out, NumberType::u8, row, column)),
@@ -81,16 +81,27 @@ void add_rows(const EpilogueData& epilogue, NumberType x_type, int64_t rows, con
   }
 }
 
+void finish_strided(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t row,
+                    int64_t rows, const ConstRows& second, const Rows& out) {
+  if (epilogue.route == Route::none)
+    store_accumulators(epilogue, panel, accumulators, stride, row, rows, out);
+  else if (epilogue.route == Route::high)
+    finish<Route::high>(epilogue, panel, accumulators, stride, row, rows, second, out);
+  else
+    finish<Route::pairs>(epilogue, panel, accumulators, stride, row, rows, second, out);
+}
+
 }  // namespace
 
 void finish_panel_avx512(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t row, int64_t rows,
                          const ConstRows& second, const Rows& out) {
-  if (epilogue.route == Route::none)
-    store_accumulators(epilogue, panel, accumulators, row, rows, out);
-  else if (epilogue.route == Route::high)
-    finish<Route::high>(epilogue, panel, accumulators, row, rows, second, out);
-  else
-    finish<Route::pairs>(epilogue, panel, accumulators, row, rows, second, out);
+  finish_strided(epilogue, panel, accumulators, panel_columns, row, rows, second, out);
+}
+
+void finish_values_avx512(const EpilogueData& epilogue, const int32_t* accumulators, int64_t stride, int64_t row, int64_t rows,
+                          const Rows& out) {
+  for (int64_t panel = 0; panel * panel_columns < epilogue.columns; ++panel)
+    finish_strided(epilogue, panel, accumulators + panel * panel_columns, stride, row, rows, {}, out);
 }
 
 void finish_avx512(const EpilogueData& epilogue, NumberType x_type, int64_t rows, const ConstRows& x,

@@ -151,4 +151,8 @@ void lookup_pieces_avx512(const uint8_t* table, int64_t rows, uint8_t* data, int
 void finish_panel_avx512(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t row, int64_t rows,
                          const ConstRows& second, const Rows& out);
 
+// All panels of rows of accumulators that lie `stride` int32 apart.
+void finish_values_avx512(const EpilogueData& epilogue, const int32_t* accumulators, int64_t stride, int64_t row, int64_t rows,
+                          const Rows& out);
+
 }  // namespace fullint::detail

@@ -1,0 +1,273 @@
+"""Random cases: shapes with and without remainders, extreme values, and what the specification says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import binding
+import numpy as np
+
+from fullint.integer.ops import find_operation
+
+ROWS = (1, 2, 5, 16, 31, 32, 33, 49, 64, 99, 197)
+LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-(2**15), 2**15 - 1)}
+
+
+def numbers(rng: np.random.Generator, shape: tuple[int, ...], low: int, high: int) -> np.ndarray:
+    """Uniform; or all at an extreme; or only extremes; or near the middle."""
+    style = rng.integers(6)
+    if style == 0:
+        return np.full(shape, rng.choice([low, high]), dtype=np.int64)
+    if style == 1:
+        return rng.choice(np.array([low, high], dtype=np.int64), size=shape)
+    if style == 2:
+        centre, width = (low + high) // 2, max((high - low) // 16, 1)
+        return np.clip(rng.normal(centre, width, size=shape).astype(np.int64), low, high)
+    return rng.integers(low, high, size=shape, endpoint=True)
+
+
+def strided(rng: np.random.Generator, values: np.ndarray, dtype: str) -> np.ndarray:
+    """In guarded memory, rows sometimes further apart than they are long."""
+    gap = int(rng.choice([0, 0, 1, 64, 67]))
+    return binding.guard(values, dtype, values.shape[1] + gap)
+
+
+def output_grid(rng: np.random.Generator, dtype: str) -> tuple[int, int, int]:
+    """(zero_point, low, high)."""
+    low, high = LIMITS[dtype]
+    if rng.random() < 0.3:
+        low, high = sorted(int(value) for value in rng.integers(low, high, size=2, endpoint=True))
+    zero = 0 if rng.random() < 0.4 else int(rng.integers(low, high, endpoint=True))
+    return zero, low, high
+
+
+def random_factors(
+    rng: np.random.Generator, count: int, bound: int, dtype: str, *, exact: bool = False
+) -> dict[str, Any]:
+    """Factors that bring accumulators up to `bound` onto the grid of `dtype`, or anything legal."""
+    zero, low, high = output_grid(rng, dtype)
+    grid = {"zero_point": zero, "low": low, "high": high}
+    if exact:
+        shift = rng.integers(0, 63, size=count)
+        multiplier = rng.integers(0, 2**31 - 1, size=count)
+        return pack_factors(np.zeros(count), multiplier, shift, 32, grid)
+    if rng.random() < 0.2:
+        pre_shift = rng.integers(0, 30, size=count)
+        pre_shift = np.where(bound + 2.0**pre_shift < 2**31, pre_shift, 0)
+        return pack_factors(
+            pre_shift, rng.integers(0, 2**15, size=count), rng.integers(0, 31, size=count), 16, grid
+        )
+    spread = np.exp2(rng.uniform(-3, 2, size=count))
+    factor = (high - low + 1) / max(bound, 1) * spread
+    meaningful = np.minimum(bound, (max(-low, high) + 1) / factor)
+    pre_shift = np.maximum(np.ceil(np.log2(np.maximum(meaningful, 1) / 32767)), 0)
+    rest = np.ldexp(factor, pre_shift.astype(int))
+    shift = np.clip(14 - np.floor(np.log2(rest)), 0, 30)
+    multiplier = np.minimum(np.rint(np.ldexp(rest, shift.astype(int))), 2**15 - 1)
+    return pack_factors(pre_shift, multiplier, shift, 16, grid)
+
+
+def pack_factors(
+    pre_shift: np.ndarray, multiplier: np.ndarray, shift: np.ndarray, bits: int, grid: dict[str, int]
+) -> dict[str, Any]:
+    """As `binding.factors` takes them."""
+    arrays = {"pre_shift": pre_shift, "multiplier": multiplier, "shift": shift}
+    return {
+        **{name: np.ascontiguousarray(array, dtype=np.int32) for name, array in arrays.items()},
+        "intermediate_bits": bits,
+        **grid,
+    }
+
+
+def random_addition(rng: np.random.Generator, count: int, a_dtype: str, b_dtype: str, dtype: str):
+    """A RescaledAddition that cannot overflow."""
+    zero, low, high = output_grid(rng, dtype)
+    names = ("multiplier_a", "multiplier_b", "shift")
+    if rng.random() < 0.4:
+        arrays = [np.full(count, value, dtype=np.int32) for value in (1, 1, 0)]
+        values = {"zero_a": 0, "zero_b": 0, "zero_point": 0}
+    else:
+        shift = rng.integers(0, 29, size=count)
+        room = 2**31 - 2**29 - 2**17
+        spans = [512 if "int8" in name else 70000 for name in (a_dtype, b_dtype)]
+        multipliers = [
+            rng.integers(-room // 2 // span, room // 2 // span, size=count) for span in spans
+        ]
+        arrays = [np.ascontiguousarray(array, dtype=np.int32) for array in (*multipliers, shift)]
+        values = {
+            "zero_a": int(rng.integers(-128, 128)),
+            "zero_b": int(rng.integers(-128, 128)),
+            "zero_point": zero,
+        }
+    return {**dict(zip(names, arrays, strict=True)), **values, "low": low, "high": high}
+
+
+def requantize(x: np.ndarray, values: dict[str, Any]) -> np.ndarray:
+    """The operation."""
+    arrays = [values[name].astype(np.int64) for name in ("pre_shift", "multiplier", "shift")]
+    attributes = {n: values[n] for n in ("intermediate_bits", "zero_point", "low", "high")}
+    return find_operation("requantize").compute(x, *arrays, **attributes)
+
+
+def rescaled_add(a: np.ndarray, b: np.ndarray, values: dict[str, Any]) -> np.ndarray:
+    """The operation."""
+    arrays = [values[n].astype(np.int64) for n in ("multiplier_a", "multiplier_b", "shift")]
+    attributes = {n: values[n] for n in ("zero_a", "zero_b", "zero_point", "low", "high")}
+    return find_operation("rescaled_add").compute(a, b, *arrays, **attributes)
+
+
+def compare(isa: str, out: np.ndarray, expected: np.ndarray, description: str) -> list[str]:
+    """Where out differs, or nothing."""
+    wrong = np.argwhere(out.astype(np.int64) != expected)
+    if len(wrong) == 0:
+        return []
+    first = tuple(wrong[0])
+    return [
+        f"{isa}: {len(wrong)} of {out.size} differ, first at {first}: "
+        f"{out[first]} for {expected[first]}; {description}"
+    ]
+
+
+def check_linear(rng: np.random.Generator, isas: list[str]) -> list[str]:
+    """linear with any end."""
+    rows = int(rng.choice(ROWS))
+    inputs = int(rng.choice([1, 3, 24, 48, 64, 96, 100, 128, 192, 256, 384]))
+    outputs = int(rng.choice([1, 10, 16, 31, 32, 33, 64, 100, 192]))
+    x_dtype = str(rng.choice(["uint8", "uint8", "int8", "int16"], p=[0.4, 0.2, 0.3, 0.1]))
+    four_bit = bool(rng.random() < 0.25)
+    x = numbers(rng, (rows, inputs), *(LIMITS["int8"] if x_dtype == "int16" else LIMITS[x_dtype]))
+    weight = numbers(rng, (outputs, inputs), *((-8, 7) if four_bit else (-128, 127)))
+    bias = rng.integers(-(2**20), 2**20, size=outputs)
+    expected = find_operation("linear").compute(x, weight, bias)
+    ending = str(rng.choice(["accumulators", "requantize", "exact", "table", "addition"]))
+    out_dtype, requantization, table, added, second = "int32", None, None, None, None
+    second_dtype, table_dtype = "int16", "uint8"
+    if ending != "accumulators":
+        out_dtype = str(rng.choice(["uint8", "int8"] if ending == "table" else list(LIMITS)))
+        bound = int(np.abs(expected).max())
+        requantization = random_factors(rng, int(rng.choice([1, outputs])), bound, out_dtype, exact=ending == "exact")
+        expected = requantize(expected, requantization)
+    if ending == "table":
+        table_dtype = str(rng.choice(["uint8", "int8"]))
+        table = rng.integers(0, 256, size=256).astype(np.uint8)
+        expected = table.view(table_dtype)[expected & 255].astype(np.int64)
+        out_dtype = table_dtype
+    if ending == "addition":
+        second_dtype = str(rng.choice(list(LIMITS)))
+        second_values = numbers(rng, (rows, outputs), *LIMITS[second_dtype])
+        added = random_addition(rng, int(rng.choice([1, outputs])), out_dtype, second_dtype, out_dtype)
+        expected = rescaled_add(expected, second_values, added)
+        second = strided(rng, second_values, second_dtype)
+    x_guarded = strided(rng, x, x_dtype)
+    weight_bytes, bias_words = weight.astype(np.int8), bias.astype(np.int32)
+    differences = []
+    for isa in isas:
+        kernel = binding.make(
+            "linear", isa, binding.ctypes.c_int64(inputs), binding.ctypes.c_int64(outputs),
+            binding.type_index(x_dtype), binding.pointer(weight_bytes), 1, int(four_bit), binding.pointer(bias_words),
+            binding.factors(requantization), binding.pointer(table), binding.type_index(table_dtype),
+            binding.addition(added), binding.type_index(second_dtype), binding.type_index(out_dtype),
+        )  # fmt: skip
+        out = binding.guarded(rows, outputs, out_dtype, outputs + int(rng.choice([0, 3])))
+        binding.run(kernel, x_guarded, second, out)
+        what = f"{ending} {rows}x{inputs}x{outputs} {x_dtype}->{out_dtype} four_bit={four_bit} {requantization} {added}"
+        differences += compare(isa, out, expected, what)
+    return differences
+
+
+def check_requantize(rng: np.random.Generator, isas: list[str]) -> list[str]:
+    """requantize alone."""
+    rows, columns = int(rng.choice(ROWS)), int(rng.choice([1, 16, 31, 33, 64, 192]))
+    bound = int(2 ** rng.uniform(4, 30))
+    x_dtype = str(rng.choice(["int32", "int16", "uint8"]))
+    limits = (-bound, bound) if x_dtype == "int32" else LIMITS[x_dtype]
+    x = numbers(rng, (rows, columns), *limits)
+    out_dtype = str(rng.choice(list(LIMITS)))
+    values = random_factors(
+        rng, int(rng.choice([1, columns])), max(limits), out_dtype, exact=bool(rng.random() < 0.2)
+    )
+    expected = requantize(x, values)
+    x_guarded, differences = strided(rng, x, x_dtype), []
+    for isa in isas:
+        kernel = binding.make(
+            "requantize", isa, binding.ctypes.c_int64(columns), binding.type_index(x_dtype),
+            binding.type_index(out_dtype), binding.factors(values),
+        )  # fmt: skip
+        out = binding.guarded(rows, columns, out_dtype)
+        binding.run(kernel, x_guarded, None, out)
+        differences += compare(isa, out, expected, f"{rows}x{columns} {x_dtype}->{out_dtype} {values}")
+    return differences
+
+
+def check_rescaled_add(rng: np.random.Generator, isas: list[str]) -> list[str]:
+    """rescaled_add alone; the second operand sometimes one row for all."""
+    rows, columns = int(rng.choice(ROWS)), int(rng.choice([1, 16, 31, 33, 64, 192]))
+    a_dtype, b_dtype, out_dtype = (str(rng.choice(list(LIMITS))) for _ in range(3))
+    values = random_addition(rng, int(rng.choice([1, columns])), a_dtype, b_dtype, out_dtype)
+    a = numbers(rng, (rows, columns), *LIMITS[a_dtype])
+    b = numbers(rng, (rows, columns), *LIMITS[b_dtype])
+    expected = rescaled_add(a, b, values)
+    a_guarded, b_guarded, differences = strided(rng, a, a_dtype), strided(rng, b, b_dtype), []
+    for isa in isas:
+        kernel = binding.make(
+            "rescaled_add", isa, binding.ctypes.c_int64(columns), binding.type_index(a_dtype),
+            binding.type_index(b_dtype), binding.type_index(out_dtype), binding.addition(values),
+        )  # fmt: skip
+        out = binding.guarded(rows, columns, out_dtype)
+        binding.run(kernel, a_guarded, b_guarded, out)
+        differences += compare(isa, out, expected, f"{rows}x{columns} {a_dtype}+{b_dtype} {values}")
+    return differences
+
+
+def check_lookup(rng: np.random.Generator, isas: list[str]) -> list[str]:
+    """lookup of bytes."""
+    rows, columns = int(rng.choice(ROWS)), int(rng.choice([1, 16, 31, 33, 64, 192, 769]))
+    x = numbers(rng, (rows, columns), 0, 255)
+    table = rng.integers(0, 256, size=256).astype(np.uint8)
+    x_guarded, differences = strided(rng, x, "uint8"), []
+    for isa in isas:
+        kernel = binding.make("lookup", isa, binding.ctypes.c_int64(columns), binding.pointer(table))
+        out = binding.guarded(rows, columns, "uint8", columns + 5)
+        binding.run(kernel, x_guarded, None, out)
+        differences += compare(isa, out, table[x].astype(np.int64), f"{rows}x{columns}")
+    return differences
+
+
+def check_layer_norm(rng: np.random.Generator, isas: list[str]) -> list[str]:
+    """layer_norm of 8- and 16-bit inputs, with and without channel shifts."""
+    rows, channels = int(rng.choice(ROWS)), int(rng.choice([1, 2, 31, 33, 64, 96, 192, 384, 1000]))
+    x_dtype = str(rng.choice(["uint8", "int16", "int16"]))
+    out_dtype = str(rng.choice(list(LIMITS)))
+    x = numbers(rng, (rows, channels), *LIMITS[x_dtype])
+    x[rng.random(rows) < 0.1] = int(rng.choice([0, 1, 100]))
+    eight_bits = x_dtype == "uint8"
+    zero_x = int(rng.integers(0, 256)) if eight_bits else 0
+    largest_shift = int(rng.choice([0, 3, 7])) if eight_bits else 0
+    channel_shift = rng.integers(0, largest_shift + 1, size=channels)
+    zero, low, high = output_grid(rng, out_dtype)
+    shift = rng.integers(0, 26, size=channels)
+    multiplier = rng.integers(-(2**15) + 1, 2**15, size=channels)
+    bias = rng.integers(-(2**24), 2**24, size=channels)
+    arrays = [channel_shift, multiplier, bias, shift]
+    attributes = {
+        "zero_x": zero_x, "epsilon": int(2 ** rng.uniform(0, 39)), "zero_point": zero, "low": low, "high": high,
+    }  # fmt: skip
+    expected = find_operation("layer_norm").compute(x, *arrays, **attributes)
+    words = [np.ascontiguousarray(array, dtype=np.int32) for array in arrays]
+    x_guarded, differences = strided(rng, x, x_dtype), []
+    for isa in isas:
+        kernel = binding.make(
+            "layer_norm", isa, binding.ctypes.c_int64(channels), binding.type_index(x_dtype),
+            binding.type_index(out_dtype), *(binding.pointer(array) for array in words), zero_x,
+            binding.ctypes.c_int64(attributes["epsilon"]), zero, low, high,
+        )  # fmt: skip
+        out = binding.guarded(rows, channels, out_dtype)
+        binding.run(kernel, x_guarded, None, out)
+        differences += compare(isa, out, expected, f"{rows}x{channels} {x_dtype}->{out_dtype} {attributes}")
+    binding.release_memory()
+    return differences
+
+
+from attention_cases import check_attention  # noqa: E402  (uses the helpers above)
+
+__all__ = ["check_attention"]

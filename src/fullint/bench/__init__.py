@@ -1,0 +1,15 @@
+"""Measuring speed: the engine beside what a user would otherwise run, in one process, by turns."""
+
+from fullint.bench.benchmark import run_benchmark
+from fullint.bench.peers import PEERS, find_peers
+from fullint.bench.results import BenchmarkResults, Measurement, load_results, save_results
+
+__all__ = [
+    "PEERS",
+    "BenchmarkResults",
+    "Measurement",
+    "find_peers",
+    "load_results",
+    "run_benchmark",
+    "save_results",
+]

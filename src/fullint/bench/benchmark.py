@@ -1,0 +1,128 @@
+"""The benchmark: engine and peers at every batch size and number of threads."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fullint.bench.machine import describe_machine
+from fullint.bench.peers import Peer, PeerTask, PeerUnavailableError
+from fullint.bench.results import ENGINE, BenchmarkResults, Measurement
+from fullint.bench.timing import Run, measure_by_turns
+from fullint.engine import Engine
+from fullint.errors import FullintError
+from fullint.integer.model import IntegerModel
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Called with what is being done, rounds done, rounds in all.
+Progress = Callable[[str, int, int], None]
+
+
+def run_benchmark(
+    model: IntegerModel,
+    *,
+    batches: Sequence[int] = (1, 16),
+    threads: Sequence[int] = (1, 2),
+    rounds: int = 10,
+    isa: str | None = None,
+    peers: Sequence[Peer] = (),
+    float_model: nn.Module | None = None,
+    images: np.ndarray | None = None,
+    mean: Sequence[float] = (0.5, 0.5, 0.5),
+    std: Sequence[float] = (0.5, 0.5, 0.5),
+    progress: Progress | None = None,
+) -> BenchmarkResults:
+    """Time the engine and peers on the same images.
+
+    Args:
+        model: the integer model. The engine starts from uint8 pixels, preparation included.
+        batches, threads: sizes to measure; every pair.
+        rounds: turns each candidate gets (see `measure_by_turns`).
+        isa: instruction set of the engine; default: the best.
+        peers: what to compare with (`find_peers`); they run `float_model`, in evaluation mode, and
+            start from normalised float32 images: their preparation is not timed.
+        images: uint8 (N, height, width, channels); also what peers calibrate on. Default: noise.
+        mean, std: of the peers' normalisation.
+
+    Raises:
+        FullintError: no engine, a wrong size, or peers without a float model.
+    """
+    for name, sizes in (("batches", batches), ("threads", threads)):
+        if not sizes or min(sizes) < 1:
+            raise FullintError(f"{name} must be positive numbers, not {list(sizes)}")
+    if peers and float_model is None:
+        raise FullintError("peers run the float model; give it, or measure without peers")
+    pixels = _pixels(model, images, max(batches))
+    normalised = _normalised(pixels, mean, std)
+    measurements: list[Measurement] = []
+    skipped: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for count in threads:
+            for batch in batches:
+                batch_pixels = np.resize(pixels, (batch, *pixels.shape[1:]))
+                engine = Engine(model.program, threads=count, isa=isa)
+                runs: dict[str, Run] = {ENGINE: lambda e=engine, x=batch_pixels: e.run(x)}
+                with ExitStack() as stack:
+                    for peer in peers:
+                        _report(progress, f"preparing {peer.name}", 0, rounds)
+                        task = PeerTask(float_model, normalised, batch, count, Path(folder), stack)
+                        _prepare(peer, task, runs, skipped)
+                    where = f"batch {batch}, threads {count}"
+                    samples = measure_by_turns(
+                        runs,
+                        rounds=rounds,
+                        progress=lambda done, total, w=where: _report(progress, w, done, total),
+                    )
+                measurements += [
+                    Measurement.from_seconds(name, batch, count, seconds)
+                    for name, seconds in samples.items()
+                ]
+    single = Engine(model.program, threads=1, isa=isa)
+    single.run(pixels[:1])
+    profile = single.profile(np.resize(pixels, (10, *pixels.shape[1:])))
+    return BenchmarkResults(
+        model=model.metadata.provenance.model or "unnamed",
+        machine=describe_machine(),
+        isa=single.isa,
+        measurements=measurements,
+        settings={peer.name: peer.settings for peer in peers if peer.name not in skipped},
+        skipped=skipped,
+        profile=[asdict(step) for step in profile],
+    )
+
+
+def _prepare(peer: Peer, task: PeerTask, runs: dict[str, Run], skipped: dict[str, str]) -> None:
+    if peer.name in skipped:
+        return
+    try:
+        runs[peer.name] = peer.prepare(task)
+    except PeerUnavailableError as error:
+        skipped[peer.name] = str(error)
+
+
+def _report(progress: Progress | None, what: str, done: int, total: int) -> None:
+    if progress is not None:
+        progress(what, done, total)
+
+
+def _pixels(model: IntegerModel, images: np.ndarray | None, count: int) -> np.ndarray:
+    shape = model.input_size
+    if images is None:
+        return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+    if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
+        raise FullintError(f"images are {images.dtype} of shape {images.shape}, not uint8 {shape}")
+    return images
+
+
+def _normalised(pixels: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """float32 (N, channels, height, width), as float models take them."""
+    scaled = (pixels.astype(np.float32) / 255 - np.float32(mean)) / np.float32(std)
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))

@@ -1,0 +1,60 @@
+"""What a measurement was taken on."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from fullint.engine import supported_isas
+
+PACKAGES = ("numpy", "torch", "openvino", "nncf", "onnxruntime", "onnx")
+
+
+def describe_machine() -> dict[str, object]:
+    """CPU, cores, instruction sets, system, commit, date and the versions of what is installed."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "cpu": _cpu_name(),
+        "cpus": usable,
+        "isas": supported_isas(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "commit": _commit(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": {name: version for name in PACKAGES if (version := _version(name))},
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    fields = dict(
+        (part.strip() for part in line.split(":", 1)) for line in reversed(lines) if ":" in line
+    )
+    name = fields.get("model name", "unknown")
+    if "cpu family" in fields:
+        name += f" (family {fields['cpu family']}, model {fields['model']})"
+    return name
+
+
+def _commit() -> str | None:
+    """Commit of the working tree this package runs from, with a mark if it was changed."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,21 @@
+"""Engine and interpreter side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fullint.engine import Engine, supported_isas
+from fullint.integer import interpreter
+from fullint.integer.program import IntegerProgram
+
+from .programs import random_images
+
+
+def assert_engine_equals_interpreter(program: IntegerProgram, *, images: int = 3) -> None:
+    """On every instruction set, on one thread and on two that share an image."""
+    pixels = random_images(program, images, seed=images)
+    expected = interpreter.run(program, pixels)
+    for isa in supported_isas():
+        for threads in (1, 2):
+            logits = Engine(program, threads=threads, isa=isa).run(pixels)
+            np.testing.assert_array_equal(logits, expected, f"{isa}, {threads} threads")
