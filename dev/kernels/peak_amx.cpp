@@ -2,7 +2,7 @@
 #include "bench.h"
 
 double bench::peak_amx() {
-  fullint::detail::configure_tiles(32);
+  fullint::detail::configure_tiles(16, 16);
   constexpr int steps = 20000;
   const double seconds = median_seconds([] {
     for (int step = 0; step < steps; ++step) {

@@ -32,6 +32,7 @@ from fullint.quantization.grids import Log2Grid, RowRelativeGrid, UniformGrid
 
 from ..small_models import MODELS, images, lowered, size_of, traced
 
+
 def real_values(graph: QuantizedGraph, codes: dict[str, np.ndarray], node: fx.Node) -> torch.Tensor:
     """What a program's tensor stands for, in float64, looking through nodes without a grid."""
     if node.op == "get_attr":
@@ -51,13 +52,13 @@ def real_values(graph: QuantizedGraph, codes: dict[str, np.ndarray], node: fx.No
     return exact_result(graph, codes, node)
 
 
-def exact_result(graph: QuantizedGraph, codes: dict[str, np.ndarray], node: fx.Node) -> torch.Tensor:
+def exact_result(
+    graph: QuantizedGraph, codes: dict[str, np.ndarray], node: fx.Node
+) -> torch.Tensor:
     """The node's function of the real values of its arguments."""
 
     def real(argument: object) -> object:
-        return (
-            real_values(graph, codes, argument) if isinstance(argument, fx.Node) else argument
-        )
+        return real_values(graph, codes, argument) if isinstance(argument, fx.Node) else argument
 
     return node.target(*fx.map_arg(node.args, real))  # type: ignore[operator]
 
@@ -170,8 +171,10 @@ def test_addition_multipliers(
     assert (
         shift[0] == 30
         or finer * 2.0 ** int(shift[0]) > 2**30
-        or (multiplier_a[0] == factor_a * 2.0 ** int(shift[0])
-            and multiplier_b[0] == factor_b * 2.0 ** int(shift[0]))
+        or (
+            multiplier_a[0] == factor_a * 2.0 ** int(shift[0])
+            and multiplier_b[0] == factor_b * 2.0 ** int(shift[0])
+        )
     )
 
 
@@ -207,7 +210,9 @@ def test_affine_constants(channels: list[tuple[float, float]], position: float) 
 
 
 def test_a_gain_of_zero_leaves_the_offset_alone() -> None:
-    multiplier, bias, shift = affine_constants(np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.5, 7.25]))
+    multiplier, bias, shift = affine_constants(
+        np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.5, 7.25])
+    )
     assert multiplier[[0, 2]].tolist() == [0, 0]
     assert (bias / 2.0**shift).tolist() == [0.0, 0.5, 7.25]
 

@@ -24,7 +24,6 @@ from ..small_models import (
     lowered,
     model,
     pixels,
-    preprocessing,
     size_of,
     traced,
 )
@@ -100,8 +99,7 @@ def test_comparison_counts_what_differs() -> None:
     graph, program = lowered("vit", "fq-vit")
     same = compare(graph, program, [pixels(2)])
     first = next(layer for layer in same.layers if layer.tensor == "add")
-    assert first.equal > 0.99 and first.module == "" or first.module
-    assert first.largest <= 1
+    assert first.equal > 0.99 and first.largest <= 1
     rows = same.rows()
     assert set(rows[0]) == {"tensor", "module", "equal", "largest", "signal_to_difference"}
     # The differences of one image at a time add up to those of the batch.
@@ -134,5 +132,4 @@ def test_full_size(name: str, recipe: str, tmp_path: Path) -> None:
     logits = loaded(batch[:1])
     assert logits.shape == (1, 1000) and logits.dtype == np.int32
     assert np.array_equal(logits, result(batch[:1]))
-    assert preprocessing(224).height == loaded.input_size[0]
     assert decibels(source.logits(batch[:1]), logits * loaded.program.logit_scale) > 10

@@ -113,7 +113,7 @@ def test_separate_linears_have_one_group_a_head(layer: str) -> None:
     groups = head_groups(module.graph, named(module, layer))
     size = 2 if layer == "value" else 4
     assert groups.channel_group is not None
-    assert groups.channel_group.tolist() == sum(([head] * size for head in range(3)), [])
+    assert groups.channel_group.tolist() == [head for head in range(3) for _ in range(size)]
 
 
 def test_one_head_of_a_separate_linear_is_the_whole_tensor() -> None:
@@ -131,8 +131,9 @@ class UnevenAttention(SeparateAttention):
 
     def forward(self, image: Tensor) -> Tensor:
         tokens = self.query(self.patches(image).flatten(2).transpose(1, 2))
-        query, value = (part.unflatten(-1, (2, -1)).transpose(1, 2) for part in
-                        tokens.split([8, 4], dim=-1))
+        query, value = (
+            part.unflatten(-1, (2, -1)).transpose(1, 2) for part in tokens.split([8, 4], dim=-1)
+        )
         attention = (query @ query.transpose(-2, -1)).softmax(-1)
         return (attention @ value).transpose(1, 2).flatten(2).mean(1)
 

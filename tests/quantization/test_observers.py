@@ -46,10 +46,10 @@ def error_of(
     shrink: tuple[float, float] = (1.0, 1.0),
 ) -> float:
     """Squared error on the raw values of the observed (or a shrunk minmax) range, one group."""
-    low, high = (end.double() * factor for end, factor in zip(observer.range(), shrink, strict=True))
-    grid = uniform_grid(
-        low[0], high[0], num_bits=observer.num_bits, symmetric=observer.symmetric
+    low, high = (
+        end.double() * factor for end, factor in zip(observer.range(), shrink, strict=True)
     )
+    grid = uniform_grid(low[0], high[0], num_bits=observer.num_bits, symmetric=observer.symmetric)
     exact = values.double()
     return float((through(grid.fake_quantize(exact)) - through(exact)).square().sum())
 
@@ -66,7 +66,7 @@ def test_unknown_observer_names_the_known_ones() -> None:
 @given(st.lists(st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=6), min_size=1))
 def test_minmax(batches: list[list[float]]) -> None:
     low, high = observed("minmax", [torch.tensor([batch]) for batch in batches]).range()
-    flat = np.array(sum(batches, []), dtype=np.float32)
+    flat = np.concatenate(batches).astype(np.float32)
     assert (float(low), float(high)) == (flat.min(), flat.max())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -65,26 +67,20 @@ def run_benchmark(
     measurements: list[Measurement] = []
     skipped: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for count in threads:
-            for batch in batches:
-                batch_pixels = np.resize(pixels, (batch, *pixels.shape[1:]))
-                engine = Engine(model.program, threads=count, isa=isa)
-                runs: dict[str, Run] = {ENGINE: lambda e=engine, x=batch_pixels: e.run(x)}
-                with ExitStack() as stack:
-                    for peer in peers:
-                        _report(progress, f"preparing {peer.name}", 0, rounds)
-                        task = PeerTask(float_model, normalised, batch, count, Path(folder), stack)
-                        _prepare(peer, task, runs, skipped)
-                    where = f"batch {batch}, threads {count}"
-                    samples = measure_by_turns(
-                        runs,
-                        rounds=rounds,
-                        progress=lambda done, total, w=where: _report(progress, w, done, total),
-                    )
-                measurements += [
-                    Measurement.from_seconds(name, batch, count, seconds)
-                    for name, seconds in samples.items()
-                ]
+        for count, batch in itertools.product(threads, batches):
+            runs: dict[str, Run] = {ENGINE: _engine_run(model, pixels, batch, count, isa)}
+            with ExitStack() as stack:
+                for peer in peers:
+                    assert float_model is not None
+                    _report(progress, f"preparing {peer.name}", 0, rounds)
+                    task = PeerTask(float_model, normalised, batch, count, Path(folder), stack)
+                    _prepare(peer, task, runs, skipped)
+                report = functools.partial(_report, progress, f"batch {batch}, threads {count}")
+                samples = measure_by_turns(runs, rounds=rounds, progress=report)
+            measurements += [
+                Measurement.from_seconds(name, batch, count, seconds)
+                for name, seconds in samples.items()
+            ]
     single = Engine(model.program, threads=1, isa=isa)
     single.run(pixels[:1])
     profile = single.profile(np.resize(pixels, (10, *pixels.shape[1:])))
@@ -97,6 +93,13 @@ def run_benchmark(
         skipped=skipped,
         profile=[asdict(step) for step in profile],
     )
+
+
+def _engine_run(
+    model: IntegerModel, pixels: np.ndarray, batch: int, threads: int, isa: str | None
+) -> Run:
+    engine = Engine(model.program, threads=threads, isa=isa)
+    return functools.partial(engine.run, np.resize(pixels, (batch, *pixels.shape[1:])))
 
 
 def _prepare(peer: Peer, task: PeerTask, runs: dict[str, Run], skipped: dict[str, str]) -> None:
@@ -124,5 +127,7 @@ def _pixels(model: IntegerModel, images: np.ndarray | None, count: int) -> np.nd
 
 def _normalised(pixels: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
     """float32 (N, channels, height, width), as float models take them."""
-    scaled = (pixels.astype(np.float32) / 255 - np.float32(mean)) / np.float32(std)
+    scaled = (pixels.astype(np.float32) / 255 - np.array(mean, np.float32)) / np.array(
+        std, np.float32
+    )
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))

@@ -34,13 +34,14 @@ def _cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or "unknown"
-    fields = dict(
-        (part.strip() for part in line.split(":", 1)) for line in reversed(lines) if ":" in line
-    )
-    name = fields.get("model name", "unknown")
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    cpu = fields.get("model name", "unknown")
     if "cpu family" in fields:
-        name += f" (family {fields['cpu family']}, model {fields['model']})"
-    return name
+        cpu += f" (family {fields['cpu family']}, model {fields['model']})"
+    return cpu
 
 
 def _commit() -> str | None:

@@ -40,7 +40,7 @@ def measure_by_turns(
 def _turn(run: Run, seconds: float) -> list[float]:
     run()
     times: list[float] = []
-    while sum(times) < seconds:
+    while not times or sum(times) < seconds:
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)

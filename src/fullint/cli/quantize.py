@@ -45,6 +45,14 @@ def quantize(
     ],
     checkpoint: Checkpoint = None,
     recipe: RecipeName = "default",
+    bits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="wNaM",
+            help="Bits of weights and activations, 4 to 8, instead of the recipe's: w4a8.",
+            show_default=False,
+        ),
+    ] = None,
     images: Annotated[
         int, typer.Option(min=1, help="Use at most so many, evenly spread over the folder.")
     ] = 128,
@@ -79,6 +87,7 @@ def quantize(
       fullint quantize deit_tiny_patch16_224 --data-dir images/ -o out/
       fullint quantize deit_tiny_patch16_224 --checkpoint W.safetensors --data-dir images/ \\
           --recipe fq-vit --images 256 -o out/
+      fullint quantize deit_tiny_patch16_224 --bits w4a8 --data-dir images/ -o out/
       fullint quantize vit_small_patch16_224 --checkpoint flowers.safetensors --num-classes 102 \\
           --class-map flowers.txt --data-dir flowers/train/ -o out/
     """
@@ -92,7 +101,7 @@ def quantize(
         from fullint.calibration import CalibrationSet
         from fullint.recipes import find_recipe
 
-        chosen = find_recipe(recipe)
+        chosen = find_recipe(recipe) if bits is None else find_recipe(recipe).with_bits(bits)
         progress("load", 0, 1)
         source = fullint.load_timm_model(model, checkpoint, crop_pct=crop_pct, **options)
         if class_map is not None:

@@ -5,9 +5,11 @@ It needs numpy only. One engine may be called from any number of Python threads 
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections import defaultdict
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +17,16 @@ import numpy as np
 from fullint.errors import FullintError
 
 if TYPE_CHECKING:
+    from fullint.engine._engine import Engine as NativeEngine
+    from fullint.engine._engine import Operation, Tensor
     from fullint.integer.program import IntegerProgram
 
+_engine: ModuleType | None
 try:
-    from fullint.engine import _engine
-except ImportError as error:
-    _engine = None
-    _import_error: ImportError | None = error
-else:
+    _engine = importlib.import_module("fullint.engine._engine")
     _import_error = None
+except ImportError as error:
+    _engine, _import_error = None, error
 
 __all__ = ["Engine", "StepTime", "available", "default_threads", "supported_isas"]
 
@@ -56,7 +59,7 @@ class StepTime:
 
     Attributes:
         kind: of the operation, the first one where several were fused.
-        seconds: an image.
+        seconds: an image; of each step the median over the images.
         share: of the whole time.
         steps: how many.
         operations: multiplications and additions of the matrix products among them, an image.
@@ -96,7 +99,7 @@ class Engine:
         self.input_shape = program.input_shape[1:]
         self.classes = program.output_type.shape[-1]
         try:
-            self._native = _engine.Engine(*_describe(program), threads, isa)
+            self._native: NativeEngine = _engine.Engine(*_describe(program), threads, isa)
         except (RuntimeError, ValueError) as error:
             raise FullintError(f"the native engine cannot run this program: {error}") from error
 
@@ -124,11 +127,9 @@ class Engine:
 
     def profile(self, pixels: np.ndarray) -> list[StepTime]:
         """Run on one thread and say what takes the time, most first."""
-        pixels = self._checked(pixels)
-        images = max(len(pixels), 1)
         totals: dict[str, list[float]] = defaultdict(lambda: [0.0, 0, 0])
-        for kind, seconds, operations in self._native.profile(pixels):
-            for index, value in enumerate((seconds / images, 1, operations // images)):
+        for kind, seconds, operations in self._native.profile(self._checked(pixels)):
+            for index, value in enumerate((seconds, 1, operations)):
                 totals[kind][index] += value
         whole = sum(seconds for seconds, _, _ in totals.values()) or 1.0
         times = [
@@ -146,16 +147,16 @@ class Engine:
         return np.ascontiguousarray(pixels)
 
 
-def _describe(program: IntegerProgram) -> tuple[list[tuple], list[tuple], int, int]:
+def _describe(program: IntegerProgram) -> tuple[list[Tensor], list[Operation], int, int]:
     """Tensors, operations, and the indices of input and output, as the native module takes them."""
     index = {name: position for position, name in enumerate(program.types)}
-    tensors = []
+    tensors: list[Tensor] = []
     for name, tensor in program.types.items():
         constant = program.constants.get(name)
         if constant is not None:
             constant = np.ascontiguousarray(constant, dtype=tensor.numpy_dtype)
         tensors.append((name, tensor.shape, tensor.storage, tensor.low, tensor.high, constant))
-    operations = [
+    operations: list[Operation] = [
         (
             operation.kind,
             [index[name] for name in operation.inputs],

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <exception>
 
 #include "rows.h"
 
@@ -79,21 +78,18 @@ void Executor::run_image(const Memory& memory, std::byte* scratch) const {
 }
 
 void Executor::run_shared(const Memory& memory, std::byte* scratch, int index,
-                          Barrier& barrier) const {
-    std::exception_ptr error;
-    for (const auto& step : plan_.steps) {
-        const std::int64_t units = step->units(), grain = step->granularity();
+                          SharedWork& work) const {
+    for (std::size_t piece = 0; piece < plan_.steps.size(); ++piece) {
+        const Step& step = *plan_.steps[piece];
+        const std::int64_t units = step.units(), grain = step.granularity();
         const std::int64_t grains = (units + grain - 1) / grain;
-        const std::int64_t begin = grains * index / threads_ * grain;
-        const std::int64_t end = std::min(grains * (index + 1) / threads_ * grain, units);
-        try {
-            if (begin < end) step->run(memory, scratch, begin, end);
-        } catch (...) {
-            error = std::current_exception();  // the others still wait for this thread
-        }
-        barrier.wait();
+        const auto chunks = static_cast<int>(std::min<std::int64_t>(grains, threads_));
+        work.run(piece, chunks, index % chunks, [&](int chunk) {
+            const std::int64_t begin = grains * chunk / chunks * grain;
+            const std::int64_t end = std::min(grains * (chunk + 1) / chunks * grain, units);
+            step.run(memory, scratch, begin, end);
+        });
     }
-    if (error) std::rethrow_exception(error);
 }
 
 void Executor::store_logits(const Memory& memory, std::int32_t* logits) const {
@@ -116,41 +112,36 @@ void Executor::run(const std::uint8_t* pixels, std::int64_t images, std::int32_t
     // Whole images to a thread as long as there is one for each; the threads share the rest.
     const std::int64_t whole = images / threads_ * threads_;
     std::atomic<std::int64_t> next{0};
-    Barrier barrier(threads_);
-    std::vector<std::unique_ptr<const Lease>> leases;
-    for (int index = 0; index < threads_; ++index) {
+    std::vector<std::unique_ptr<const Lease>> leases;  // the last is for the shared images
+    const int arenas = threads_ + (whole < images ? 1 : 0);
+    for (int index = 0; index < arenas; ++index) {
         leases.push_back(std::make_unique<const Lease>(*this));
+    }
+    std::vector<std::unique_ptr<SharedWork>> shared;
+    for (std::int64_t image = whole; image < images; ++image) {
+        shared.push_back(std::make_unique<SharedWork>(plan_.steps.size() + 1, threads_));
     }
     ThreadPool::shared(threads_)->run([&](int index) {
         const Lease& own = *leases[index];
-        std::exception_ptr error;
-        try {
-            for (std::int64_t image; (image = next.fetch_add(1)) < whole;) {
-                run_image(memory_of(own, image), own.scratch());
-                store_logits(memory_of(own, image), logits + image * classes());
-            }
-        } catch (...) {
-            error = std::current_exception();
+        for (std::int64_t image; (image = next.fetch_add(1)) < whole;) {
+            run_image(memory_of(own, image), own.scratch());
+            store_logits(memory_of(own, image), logits + image * classes());
         }
-        barrier.wait();
         for (std::int64_t image = whole; image < images; ++image) {
-            const Memory memory = memory_of(*leases[0], image);
-            try {
-                run_shared(memory, own.scratch(), index, barrier);
-                if (index == 0) store_logits(memory, logits + image * classes());
-            } catch (...) {
-                error = std::current_exception();
-            }
-            barrier.wait();
+            const Memory memory = memory_of(*leases.back(), image);
+            SharedWork& work = *shared[image - whole];
+            run_shared(memory, own.scratch(), index, work);
+            // The next image overwrites the arena only when the logits are out.
+            work.run(plan_.steps.size(), 1, 0, [&](int) {
+                store_logits(memory, logits + image * classes());
+            });
         }
-        if (error) std::rethrow_exception(error);
     });
 }
 
 std::vector<StepProfile> Executor::profile(const std::uint8_t* pixels, std::int64_t images) const {
     using Clock = std::chrono::steady_clock;
-    std::vector<StepProfile> profiles;
-    for (const auto& step : plan_.steps) profiles.push_back({step->kind(), 0, 0});
+    std::vector<std::vector<double>> seconds(plan_.steps.size());
     const Lease lease(*this);
     for (std::int64_t image = 0; image < images; ++image) {
         const Memory memory{lease.arena(), pixels + image * plan_.pixel_bytes};
@@ -158,10 +149,16 @@ std::vector<StepProfile> Executor::profile(const std::uint8_t* pixels, std::int6
             const Step& step = *plan_.steps[index];
             const auto start = Clock::now();
             step.run(memory, lease.scratch(), 0, step.units());
-            const std::chrono::duration<double> elapsed = Clock::now() - start;
-            profiles[index].seconds += elapsed.count();
-            profiles[index].operations += step.operations();
+            seconds[index].push_back(std::chrono::duration<double>(Clock::now() - start).count());
         }
+    }
+    std::vector<StepProfile> profiles;
+    for (std::size_t index = 0; index < plan_.steps.size(); ++index) {
+        const Step& step = *plan_.steps[index];
+        auto& times = seconds[index];
+        const auto middle = times.begin() + times.size() / 2;
+        std::nth_element(times.begin(), middle, times.end());
+        profiles.push_back({step.kind(), times.empty() ? 0 : *middle, step.operations()});
     }
     return profiles;
 }

@@ -12,10 +12,10 @@
 
 namespace fullint {
 
-// Time and work of one step, over some images.
+// Time and work of one step for one image.
 struct StepProfile {
     std::string kind;
-    double seconds = 0;
+    double seconds = 0;  // the median over some images
     std::int64_t operations = 0;  // of the matrix products
 };
 
@@ -44,7 +44,7 @@ private:
     class Lease;
 
     void run_image(const Memory& memory, std::byte* scratch) const;
-    void run_shared(const Memory& memory, std::byte* scratch, int index, Barrier& barrier) const;
+    void run_shared(const Memory& memory, std::byte* scratch, int index, SharedWork& work) const;
     void store_logits(const Memory& memory, std::int32_t* logits) const;
 
     Plan plan_;

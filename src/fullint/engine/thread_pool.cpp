@@ -43,7 +43,7 @@ std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
     return pool;
 }
 
-ThreadPool::ThreadPool(int threads) : threads_(threads) {
+ThreadPool::ThreadPool(int threads) {
     for (int index = 1; index < threads; ++index) {
         workers_.emplace_back([this, index] { work(index); });
     }
@@ -71,10 +71,11 @@ void ThreadPool::work(int index) {
     std::uint64_t seen = 0;
     std::unique_lock<std::mutex> lock(mutex_);
     while (true) {
-        start_.wait(lock, [&] { return stop_ || generation_ != seen; });
+        start_.wait(lock, [&] { return stop_ || (task_ != nullptr && generation_ != seen); });
         if (stop_) return;
         seen = generation_;
         const auto* task = task_;
+        ++running_;
         lock.unlock();
         execute(*task, index);
         lock.lock();
@@ -87,31 +88,43 @@ void ThreadPool::run(const std::function<void(int)>& task) {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         task_ = &task;
-        running_ = threads_ - 1;
         error_ = nullptr;
         ++generation_;
     }
     start_.notify_all();
     execute(task, 0);
     std::unique_lock<std::mutex> lock(mutex_);
+    task_ = nullptr;
     finish_.wait(lock, [this] { return running_ == 0; });
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-void Barrier::wait() {
-    const int generation = generation_.load(std::memory_order_acquire);
-    if (waiting_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
-        waiting_.store(0, std::memory_order_relaxed);
-        generation_.store(generation + 1, std::memory_order_release);
-        return;
+SharedWork::SharedWork(std::size_t pieces, int chunks)
+    : chunks_(chunks), claimed_(pieces * chunks), done_(pieces) {}
+
+void SharedWork::run(std::size_t piece, int chunks, int first,
+                     const std::function<void(int)>& run_chunk) {
+    std::exception_ptr error;
+    for (int offset = 0; offset < chunks; ++offset) {
+        const int chunk = (first + offset) % chunks;
+        auto& claim = claimed_[piece * chunks_ + chunk];
+        if (claim.load(std::memory_order_relaxed) != 0) continue;
+        if (claim.exchange(1, std::memory_order_relaxed) != 0) continue;
+        try {
+            run_chunk(chunk);
+        } catch (...) {
+            error = std::current_exception();
+        }
+        done_[piece].fetch_add(1, std::memory_order_acq_rel);
     }
-    for (int spin = 0; generation_.load(std::memory_order_acquire) == generation; ++spin) {
+    for (int spin = 0; done_[piece].load(std::memory_order_acquire) < chunks; ++spin) {
         if (spin < kSpins) {
             pause();
         } else {
             std::this_thread::yield();
         }
     }
+    if (error) std::rethrow_exception(error);
 }
 
 }  // namespace fullint

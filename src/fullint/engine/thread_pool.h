@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -13,8 +14,8 @@
 
 namespace fullint {
 
-// A fixed number of threads that run one task at a time, the caller's thread among them. Callers
-// wait for one another, so however many there are, no more than `threads` run.
+// A fixed number of threads that work on one task at a time, the caller's thread among them.
+// Callers wait for one another, so however many there are, no more than `threads` run.
 class ThreadPool {
 public:
     explicit ThreadPool(int threads);
@@ -25,17 +26,15 @@ public:
     // All engines of one process that want so many threads share them.
     static std::shared_ptr<ThreadPool> shared(int threads);
 
-    int threads() const { return threads_; }
-
-    // Runs task(0) here and task(1) ... task(threads - 1) on other threads, at the same time;
-    // returns when all have. The first exception is thrown here.
+    // Runs task(0) here and, on threads that are free in time, task(1) ... task(threads - 1). The
+    // task must be complete when task(0) returns and the others that started have: one that did not
+    // start, because the machine is busy, is not waited for. The first exception is thrown here.
     void run(const std::function<void(int)>& task);
 
 private:
     void work(int index);
     void execute(const std::function<void(int)>& task, int index);
 
-    const int threads_;
     std::mutex callers_;
     std::mutex mutex_;
     std::condition_variable start_, finish_;
@@ -47,17 +46,22 @@ private:
     std::vector<std::thread> workers_;
 };
 
-// Where a fixed number of threads wait for one another, again and again. They spin for some
-// microseconds, since the steps between two meetings take few, then give their turn away.
-class Barrier {
+// One piece of work after another, each cut into chunks that threads claim. A thread that comes late
+// or is interrupted holds nobody up but by the chunk it has claimed.
+class SharedWork {
 public:
-    explicit Barrier(int threads) : threads_(threads) {}
-    void wait();
+    // `pieces` in all, of at most `chunks` chunks each.
+    SharedWork(std::size_t pieces, int chunks);
+
+    // Claims chunks of a piece, first the thread's own share, and runs run(chunk) for each; returns
+    // when all chunks are done, whoever did them. Every thread calls it for every piece in order. A
+    // chunk that throws counts as done.
+    void run(std::size_t piece, int chunks, int first, const std::function<void(int)>& run_chunk);
 
 private:
-    const int threads_;
-    std::atomic<int> waiting_{0};
-    std::atomic<int> generation_{0};
+    int chunks_;
+    std::vector<std::atomic<int>> claimed_;
+    std::vector<std::atomic<int>> done_;
 };
 
 }  // namespace fullint

@@ -45,7 +45,7 @@ class ProgramBuilder:
     def emit(
         self, kind: str, inputs: list[str], output: str, *, source: str, **attributes: Attribute
     ) -> str:
-        """Append an operation; returns its output's name. FullintError if numbers could overflow."""
+        """Append an operation; returns its output's name. FullintError if it could overflow."""
         operands = [Operand(self.types[name], self.constants.get(name)) for name in inputs]
         result = find_operation(kind).infer(*operands, **attributes)
         result.require_int32()

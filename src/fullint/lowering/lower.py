@@ -10,7 +10,7 @@ import torch.fx
 from fullint.errors import FullintError
 from fullint.integer.program import IntegerProgram
 from fullint.integer.types import TensorType
-from fullint.lowering.context import ProgramBuilder, scalar_scale
+from fullint.lowering.context import ProgramBuilder
 from fullint.lowering.emitters import EMITTERS, Emission
 from fullint.lowering.encoding import Encoding
 from fullint.quantization.graph import QuantizedGraph
@@ -43,11 +43,15 @@ def lower(graph: QuantizedGraph) -> IntegerProgram:
                 raise FullintError(f"{emission.source} ({node.name}): {error}") from None
     if output is None:
         raise FullintError("the captured model has no output")
+    if output.scale.size != 1:
+        raise FullintError(
+            f"the logits '{output.name}' have a scale a class; give the role 'logits' a grid"
+        )
     return IntegerProgram(
         input_name=input_name,
         input_shape=input_shape,
         operations=builder.operations,
         constants=builder.constants,
         output_name=output.name,
-        logit_scale=scalar_scale(output),
+        logit_scale=float(output.scale.reshape(())),
     )

@@ -1,1 +1,1 @@
-"""The quantized graph: a captured model with quantizers on its edges, and what chooses their grids."""
+"""The quantized graph: a captured model with quantizers on its edges, and what sets their grids."""

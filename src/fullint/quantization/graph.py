@@ -71,8 +71,8 @@ class QuantizedGraph:
             addition = next((user for user in consumers(node) if user in quantizers), None)
             if addition is None:
                 raise FullintError(
-                    f"recipe '{self.recipe.name}': '{node.name}' shares the grid of the addition that reads it, "
-                    "but that addition has none"
+                    f"recipe '{self.recipe.name}': '{node.name}' shares the grid of the addition "
+                    "that reads it, but that addition has none"
                 )
             quantizers[node] = quantizers[addition]
         return quantizers
@@ -134,7 +134,7 @@ class QuantizedGraph:
         return hook
 
     def simulate(self, pixels: Tensor, hook: Hook | None = None) -> Tensor:
-        """Logits of the quantized model in float arithmetic; differentiable but for the rounding."""
+        """Logits of the quantized model in float arithmetic; differentiable but for rounding."""
 
         def quantizing_hook(node: torch.fx.Node, value: Tensor) -> Tensor:
             grid = self.grids.get(node)
@@ -142,7 +142,7 @@ class QuantizedGraph:
                 value = grid.fake_quantize(value)
             return hook(node, value) if hook is not None else value
 
-        return GraphRunner(self.module, quantizing_hook).run(pixels)  # type: ignore[no-any-return]
+        return GraphRunner(self.module, quantizing_hook).run(pixels)
 
     def uniform_grid_of(self, node: torch.fx.Node) -> UniformGrid:
         """The uniform grid of a node; FullintError if it has none or another kind."""
@@ -156,6 +156,6 @@ def _next_activation(node: torch.fx.Node) -> Callable[[Tensor], Tensor] | None:
     """The activation function that alone reads `node`, if there is one."""
     readers = consumers(node)
     if len(readers) == 1 and readers[0].target is normal_form.activation:
-        kind = readers[0].args[1]
+        kind = str(readers[0].args[1])
         return lambda values: normal_form.activation(values, kind)
     return None

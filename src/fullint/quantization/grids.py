@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 SMALLEST_SCALE = 2.0**-40
-# What is all zero has any scale; with this one the biases it meets neither lose digits nor overflow.
+# What is all zero has any scale. With this one the biases it meets keep their digits and fit int32.
 SCALE_OF_ZERO = 2.0**-10
 # Finer steps than this, against the coarsest group of the tensor, gain nothing; but a bias in steps
 # of a channel that is dead, or nearly, would leave int32.

@@ -15,7 +15,8 @@ def head_groups(graph: torch.fx.Graph, linear: torch.fx.Node) -> Groups:
     """One group for each head of each attention operand that `linear` produces.
 
     Found by sending channel numbers through the layout operations to the attention products: the
-    third axis from the end of an operand is its heads. One group where no attention product reads the layer.
+    third axis from the end of an operand is its heads. One group where no attention product reads
+    the layer.
 
     Raises:
         FullintError: heads of different sizes, or channels that are in no head.
@@ -50,7 +51,7 @@ def head_groups(graph: torch.fx.Graph, linear: torch.fx.Node) -> Groups:
 def _move(node: torch.fx.Node, numbers: torch.Tensor) -> torch.Tensor:
     if node.target is normal_form.scale:
         return numbers
-    return node.target(numbers, *node.args[1:], **node.kwargs)  # type: ignore[operator,no-any-return]
+    return node.target(numbers, *node.args[1:], **node.kwargs)  # type: ignore[operator]
 
 
 def _heads(numbers: torch.Tensor) -> list[torch.Tensor]:

@@ -42,7 +42,7 @@ def joins_constant(node: torch.fx.Node) -> bool:
 
 
 def accumulates(node: torch.fx.Node) -> bool:
-    """Whether a node's value is a sum of products, which constants can join before it is rounded."""
+    """Whether a node's value is sums of products, which constants can join before a rounding."""
     if node.target in ACCUMULATING:
         return True
     if node.target in LAYOUT or adds_constant(node) or node.target is normal_form.concat:

@@ -21,12 +21,13 @@ OBSERVERS: tuple[Literal["minmax", "ema", "percentile", "omse"], ...] = (
 )
 
 NOTES = """\
-Faithful: 8-bit weights a channel, 8-bit asymmetric activations a tensor, power-of-two factors into
-every LayerNorm, 8-bit residual stream, 4-bit log2 or 8-bit uniform attention map. Changed, towards
-integers: GELU reads 8-bit codes (the published code leaves it in float); class token and position embedding join the
-patch embedding's accumulators without a grid of their own; sixteen attention codes, not seventeen;
-LayerNorm and softmax are integer from end to end; logits keep 16 bits, so that classes do not tie;
-power-of-two factors and OMSE look at all calibration batches, not the last.
+Faithful: 8-bit weights a channel, 8-bit asymmetric activations a tensor, power-of-two factors
+into every LayerNorm, 8-bit residual stream, 4-bit log2 or 8-bit uniform attention map. Changed,
+towards integers: GELU reads 8-bit codes (the published code leaves it in float); class token and
+position embedding join the patch embedding's accumulators without a grid of their own; Swin's
+position bias and mask join the codes of the scores; sixteen attention codes, not seventeen;
+LayerNorm and softmax are integer from end to end; logits keep 16 bits, so that classes do not
+tie; power-of-two factors and OMSE look at all calibration batches, not the last.
 """
 
 

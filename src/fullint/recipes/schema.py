@@ -1,13 +1,16 @@
-"""What a recipe is: a validated declaration of grids by role, transforms and corrections. No algorithm lives here.
+"""What a recipe is: a validated declaration of grids by role, and transforms; no algorithm.
 
 Field names follow compressed-tensors where it has them (num_bits, symmetric, strategy, observer).
 """
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fullint.errors import FullintError
 
 Role = Literal[
     "normalized",
@@ -22,6 +25,15 @@ Role = Literal[
     "pooled",
     "logits",
 ]
+
+
+MATRIX_OPERANDS: tuple[Role, ...] = (
+    "normalized",
+    "query_key_value",
+    "attention_output",
+    "activation",
+    "pooled",
+)
 
 
 class Declaration(BaseModel):
@@ -94,7 +106,6 @@ class Recipe(Declaration):
         weights: grid of every weight.
         activations: grid by role; a role that is absent keeps its integer accumulators.
         transforms: names of exact rewrites of the float graph, applied first, in order.
-        corrections: names of corrections applied to the quantized graph, in order.
         requantization: "fast" 16-bit multipliers, or "exact" real arithmetic rounded once.
         notes: what is faithful to the paper, what was changed, and why.
     """
@@ -105,7 +116,6 @@ class Recipe(Declaration):
     weights: UniformConfig
     activations: dict[Role, QuantizerConfig]
     transforms: tuple[str, ...] = ()
-    corrections: tuple[str, ...] = ()
     requantization: Literal["fast", "exact"] = "fast"
     notes: str = ""
 
@@ -134,3 +144,25 @@ class Recipe(Declaration):
         config = self.activations[role]
         assert not isinstance(config, SharedConfig)
         return config.num_bits
+
+    def with_bits(self, bits: str) -> Recipe:
+        """The same method at other bit widths, written as "w4a8".
+
+        Changes the weights and what enters matrix products (4 to 8 bits each). The attention map,
+        the codes in front of an activation function, the residual stream and the logits stay.
+
+        Raises:
+            FullintError: not of this form, or out of range.
+        """
+        match = re.fullmatch(r"w([4-8])a([4-8])", bits)
+        if match is None:
+            raise FullintError(f"bits {bits!r} are not of the form w8a8, from 4 to 8 each")
+        weight_bits, activation_bits = (int(group) for group in match.groups())
+        activations = {
+            role: config.model_copy(update={"num_bits": activation_bits})
+            if role in MATRIX_OPERANDS and isinstance(config, UniformConfig)
+            else config
+            for role, config in self.activations.items()
+        }
+        weights = self.weights.model_copy(update={"num_bits": weight_bits})
+        return self.model_copy(update={"weights": weights, "activations": activations})

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from fullint.bench.peers.peer import Peer, PeerTask, need
 
 CALIBRATION_IMAGES = 64
@@ -54,13 +56,13 @@ def _quantized(task: PeerTask) -> Path:
     ][: max(CALIBRATION_IMAGES // task.batch, 1)]
     name = need("onnxruntime").InferenceSession(str(prepared)).get_inputs()[0].name
 
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[name-defined]
         """Feeds the calibration images."""
 
         def __init__(self) -> None:
             self.feeds = iter([{name: batch} for batch in images or [task.input]])
 
-        def get_next(self) -> dict[str, object] | None:
+        def get_next(self) -> dict[str, np.ndarray] | None:
             """The next batch, or None."""
             return next(self.feeds, None)
 

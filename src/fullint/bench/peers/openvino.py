@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +35,9 @@ def _converted(task: PeerTask) -> Any:
     path = task.folder / "openvino.xml"
     if not path.exists():
         example = torch.from_numpy(task.images[:1])
-        graph = openvino.convert_model(task.model, example_input=example)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's tracing
+            graph = openvino.convert_model(task.model, example_input=example)
         openvino.save_model(graph, path, compress_to_fp16=False)
     return openvino.Core().read_model(path)
 

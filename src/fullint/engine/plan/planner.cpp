@@ -197,11 +197,12 @@ bool Planner::emit_with_kernel(const Operation& operation) {
     const bool same_shape = input.shape == out.shape && input.rank() > 0;
     std::unique_ptr<const RowKernel> kernel;
     std::optional<View> second;
+    if (!same_shape) return false;
     if (operation.kind == "layer_norm") {
         if (const auto spec = layer_norm_spec(program_, operation)) {
             kernel = kernels_.layer_norm(*spec);
         }
-    } else if (operation.kind == "requantize" && same_shape) {
+    } else if (operation.kind == "requantize") {
         if (const auto factors = column_requantization(program_, operation)) {
             kernel = kernels_.requantize({out.shape.back(), input.type, out.type, *factors});
         }
@@ -209,7 +210,7 @@ bool Planner::emit_with_kernel(const Operation& operation) {
         if (const auto table = byte_table(program_, operation)) {
             kernel = kernels_.lookup({out.shape.back(), *table});
         }
-    } else if (operation.kind == "rescaled_add" && same_shape) {
+    } else if (operation.kind == "rescaled_add") {
         const View b = views_.read(operation.inputs[1]);
         const auto factors = column_addition(program_, operation, false);
         if (factors && !b.shape.empty() && b.row_length() == out.shape.back()) {
@@ -245,6 +246,9 @@ void Planner::emit_linear(const LinearGroup& group) {
         spec.addition = column_addition(program_, addition, group.addition_is_swapped);
         spec.second_type = tensor(other).type;
         second = read_by_kernel(other, kShortestRun);
+    }
+    if (tensor(last.output).shape.back() != spec.outputs) {
+        throw std::invalid_argument("linear: shapes do not fit");
     }
     const View x = read_by_kernel(linear.inputs[0], kShortestRun);
     const std::int64_t operations = 2 * x.rows() * spec.inputs * spec.outputs;

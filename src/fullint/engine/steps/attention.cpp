@@ -1,6 +1,7 @@
 #include "attention.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "../rows.h"
 
@@ -48,8 +49,21 @@ struct Heads {
           count(static_cast<std::int64_t>(plan.kernels.size())),
           tokens(plan.query.shape[plan.query.rank() - 2]),
           keys(plan.key.shape[plan.key.rank() - 2]) {
+        check_shapes();
         for (const auto& kernel : plan.kernels) {
             packed_bytes = std::max(packed_bytes, (kernel->packed_bytes() + 63) / 64 * 64);
+        }
+    }
+
+    void check_shapes() const {
+        const auto is = [this](const View& view, std::int64_t rows, std::int64_t columns) {
+            return view.rows() == count * rows && view.shape[view.rank() - 2] == rows &&
+                   view.row_length() == columns && view.has_contiguous_rows();
+        };
+        const std::int64_t depth = plan.query.row_length(), width = plan.value.row_length();
+        if (!is(plan.query, tokens, depth) || !is(plan.key, keys, depth) ||
+            !is(plan.value, keys, width) || !is(plan.output, tokens, width)) {
+            throw std::invalid_argument("attention: shapes do not fit");
         }
     }
 

@@ -44,9 +44,11 @@ RowFunction rescaled_add_rows(const Operation& operation) {
     };
 }
 
-RowFunction lookup_rows(const Operation& operation, const Tensor& table) {
+RowFunction lookup_rows(const Operation& operation, const Tensor& x, const Tensor& table) {
     const std::int64_t offset = operation.attribute("offset");
-    if (table.shape.size() != 1) throw std::invalid_argument("lookup: not a table");
+    if (table.shape.size() != 1 || x.low < offset || x.high - offset >= table.shape[0]) {
+        throw std::invalid_argument("lookup: the table does not cover its input");
+    }
     std::vector<std::int32_t> entries(table.shape[0]);
     load_row(static_cast<const std::byte*>(table.data), table.type, 0, 1, table.shape[0],
              entries.data());
@@ -115,7 +117,9 @@ RowFunction find_row_function(const Operation& operation, const std::vector<Tens
     if (kind == "add") return add_rows();
     if (kind == "requantize") return requantize_rows(operation);
     if (kind == "rescaled_add") return rescaled_add_rows(operation);
-    if (kind == "lookup") return lookup_rows(operation, tensors[operation.inputs[1]]);
+    if (kind == "lookup") {
+        return lookup_rows(operation, tensors[operation.inputs[0]], tensors[operation.inputs[1]]);
+    }
     if (kind == "exponentials") return exponentials_rows();
     if (kind == "softmax") return softmax_rows();
     if (kind == "log2_softmax") return log2_softmax_rows(operation);

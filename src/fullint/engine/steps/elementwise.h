@@ -7,7 +7,7 @@ namespace fullint {
 RowFunction add_rows();
 RowFunction requantize_rows(const Operation& operation);
 RowFunction rescaled_add_rows(const Operation& operation);
-RowFunction lookup_rows(const Operation& operation, const Tensor& table);
+RowFunction lookup_rows(const Operation& operation, const Tensor& x, const Tensor& table);
 RowFunction exponentials_rows();
 RowFunction softmax_rows();
 RowFunction log2_softmax_rows(const Operation& operation);

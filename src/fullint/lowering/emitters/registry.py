@@ -68,7 +68,7 @@ class Emission:
     def constant(self, node: torch.fx.Node) -> np.ndarray:
         """Values of a constant of the float graph, float64."""
         tensor = getattr(self.graph.module, str(node.target))
-        return tensor.detach().double().cpu().numpy()  # type: ignore[no-any-return]
+        return tensor.detach().double().cpu().numpy()
 
     def uniform_grid(self) -> UniformGrid:
         """The output's grid, which this operation needs."""

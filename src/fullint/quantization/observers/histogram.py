@@ -1,4 +1,4 @@
-"""Histograms: the distribution of a tensor in bounded memory, for observers that minimise an error."""
+"""Histograms: a tensor's distribution in bounded memory, for observers that minimise an error."""
 
 from __future__ import annotations
 

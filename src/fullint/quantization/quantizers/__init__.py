@@ -1,7 +1,8 @@
 """Quantizers: from calibration data to a grid, one file a kind of grid.
 
 A quantizer sees the batches of calibration tensors, once for each of its passes, then `freeze`
-returns its grid. To add one, subclass `Quantizer` in a new file and give it to `make_quantizer` below.
+returns its grid. To add one, subclass `Quantizer` in a new file and give it to `make_quantizer`
+below.
 """
 
 from __future__ import annotations

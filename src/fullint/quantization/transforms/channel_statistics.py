@@ -15,7 +15,9 @@ from fullint.quantization.transforms.registry import Batches
 
 @dataclass
 class ChannelStatistics:
-    """Of every channel of a tensor's last axis, float64 (channels,): extremes, and sums for the moments."""
+    """Of every channel of a tensor's last axis, float64 (channels,): extremes, and sums for the
+    moments.
+    """
 
     low: Tensor
     high: Tensor

@@ -1,9 +1,11 @@
-"""layer_norm_equalization: centre and balance LayerNorm's output channels, at the cost of the linear layers behind it.
+"""layer_norm_equalization: centre and balance LayerNorm's output channels, at the cost of the
+linear layers behind it.
 
-LayerNorm's gain and offset can take any scale and shift of a channel, and the linear layers that read it can undo both
-exactly: gamma / r and (beta - c) / r in front, columns times r and bias plus W c behind. c puts a channel's range around
-zero (SQ-b of MPTQ-ViT); r balances activations against weights as SmoothQuant does (arXiv 2211.10438, eq. 4),
-except that each LayerNorm finds its own balance, from the rounding errors it predicts for both sides.
+LayerNorm's gain and offset can take any scale and shift of a channel, and the linear layers that
+read it can undo both exactly: gamma / r and (beta - c) / r in front, columns times r and bias plus
+W c behind. c puts a channel's range around zero (SQ-b of MPTQ-ViT); r balances activations against
+weights as SmoothQuant does (arXiv 2211.10438, eq. 4), except that each LayerNorm finds its own
+balance, from the rounding errors it predicts for both sides.
 """
 
 from __future__ import annotations
@@ -47,10 +49,11 @@ def equalize_layer_norms(
 
 
 def balancing_factors(statistics: ChannelStatistics, weight: Tensor) -> Tensor:
-    """By how much to divide each channel (channels,), for a weight (outputs, channels) that reads it, float64.
+    """By how much to divide each channel (channels,), for a weight (outputs, channels) that reads
+    it, float64.
 
-    spread^a / columns^(1 - a) with the a for which the predicted error behind the linear layer is least. Channels that are
-    constant or that no weight reads keep the factor 1.
+    spread^a / columns^(1 - a) with the a for which the predicted error behind the linear layer is
+    least. Channels that are constant or that no weight reads keep the factor 1.
     """
     spread = (statistics.high - statistics.low) / 2
     columns = weight.abs().amax(dim=0)
@@ -74,10 +77,11 @@ def _factors(spread: Tensor, columns: Tensor, balance: float) -> Tensor:
 
 
 def predicted_error(spread: Tensor, mean_square: Tensor, weight: Tensor, factors: Tensor) -> float:
-    """Rounding error behind the linear layer, up to a constant, with both sides on grids of the same number of bits.
+    """Rounding error behind the linear layer, up to a constant, with both sides on grids of the
+    same number of bits.
 
-    A grid's step is proportional to its range, the error of a code to the step squared: activations have one range for the
-    tensor, weights one an output.
+    A grid's step is proportional to its range, the error of a code to the step squared: activations
+    have one range for the tensor, weights one an output.
     """
     scaled = weight * factors
     activation_step = (spread / factors).max()

@@ -9,7 +9,9 @@ from fullint.capture import normal_form
 
 
 def linear_readers(node: torch.fx.Node) -> list[torch.fx.Node] | None:
-    """The linear layers that read `node`, perhaps through layout operations; None if anything else reads it."""
+    """The linear layers that read `node`, perhaps through layout operations; None if anything else
+    reads it.
+    """
     found: list[torch.fx.Node] = []
     for user in node.users:
         if user.target is normal_form.linear:
@@ -39,4 +41,5 @@ def keeps_channels(node: torch.fx.Node) -> bool:
 
 def parameter(module: torch.fx.GraphModule, node: torch.fx.node.Argument) -> Tensor:
     """The constant behind a graph argument, as stored: changing it in place changes the model."""
-    return getattr(module, node.target)  # type: ignore[union-attr]
+    assert isinstance(node, torch.fx.Node)
+    return getattr(module, str(node.target))

@@ -94,7 +94,7 @@ void linear_amx(const LinearData& data, int64_t rows, const ConstRows& x, const 
   if (rows == 0) return;
   const int64_t row_blocks = (rows + block_rows - 1) / block_rows, height = (rows + row_blocks - 1) / row_blocks;
   const Job job{data, second, out};
-  configure_tiles(height);
+  configure_tiles(height < 16 ? height : 16, height > 16 ? height - 16 : 1);
   const bool is_signed = data.input_type == NumberType::s8;
   if (height > 16)
     (is_signed ? run<true, true> : run<false, true>)(job, rows, x, row_blocks, height);

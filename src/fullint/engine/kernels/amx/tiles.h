@@ -16,11 +16,10 @@ struct alignas(64) TileConfiguration {
   uint8_t rows[16] = {};
 };
 
-// For blocks of `height` rows, 1 to 32. The upper tiles have the first 16.
-inline void configure_tiles(int64_t height) {
+// Rows of tiles 0, 1 and 4, and rows of tiles 2, 3 and 5; 1 to 16 each.
+inline void configure_tiles(int64_t upper_rows, int64_t lower_rows) {
   TileConfiguration configuration;
-  const auto upper = static_cast<uint8_t>(height < 16 ? height : 16);
-  const auto lower = static_cast<uint8_t>(height > 16 ? height - 16 : 1);
+  const auto upper = static_cast<uint8_t>(upper_rows), lower = static_cast<uint8_t>(lower_rows);
   for (int tile = 0; tile < 8; ++tile) {
     configuration.row_bytes[tile] = 64;
     configuration.rows[tile] = tile >= 6 ? 16 : tile == 2 || tile == 3 || tile == 5 ? lower : upper;

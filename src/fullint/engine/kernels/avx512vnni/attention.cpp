@@ -1,4 +1,4 @@
-// One head: blocks of up to 32 query rows through scores, softmax, product with the values, and requantization.
+// One head: blocks of a few query rows through scores, softmax, product with the values, and requantization.
 #include "avx512vnni/attention.h"
 
 #include <cstring>
@@ -10,15 +10,15 @@
 namespace fullint::detail {
 namespace {
 
-constexpr int64_t block_rows = 32;
+constexpr int64_t block_rows = 24;  // at most, of any unit
 
 // Everything a block needs, in this thread's scratch.
 struct Room {
-  int32_t* scores;      // (32, key_panels * 32)
-  int32_t* sums;        // (32, value_panels * 32), and again for the low parts of log2 weights
-  uint8_t* weights;     // (32, key_blocks * 64), twice a row for log2 weights
+  int32_t* scores;      // (block_rows, key_panels * 32)
+  int32_t* sums;        // (block_rows, value_panels * 32), and again for the low parts of log2 weights
+  uint8_t* weights;     // (block_rows, key_blocks * 64), twice a row for log2 weights
   uint16_t* distances;  // one row
-  uint8_t* queries;     // (32, depth_blocks * 64), where rows must be padded
+  uint8_t* queries;     // (block_rows, depth_blocks * 64), where rows must be padded
   int64_t score_stride, weight_stride;
 
   Room(const AttentionSizes& sizes, bool log2) {
@@ -89,18 +89,33 @@ class ScoreChanges {
   int32_t zero_key_;
 };
 
-void hide_padding(int64_t keys, int32_t* scores) {
-  if (keys % 32 == 0) return;
-  for (int64_t position = 0; position < 32; ++position)
-    if (8 * (position % 16 / 4) + 4 * (position / 16) + position % 4 >= keys % 32)
-      scores[keys / 32 * 32 + position] = INT32_MIN;
-}
+// Puts INT32_MIN after the last key of a row.
+class Padding {
+ public:
+  explicit Padding(int64_t keys) : panel_(keys / 32 * 32) {
+    if (keys % 32 == 0) return;
+    const __m512i natural = _mm512_setr_epi32(0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    const __m512i last = _mm512_set1_epi32(static_cast<int32_t>(keys % 32 - 1));
+    first_ = _mm512_cmpgt_epi32_mask(natural, last);
+    second_ = _mm512_cmpgt_epi32_mask(_mm512_add_epi32(natural, _mm512_set1_epi32(4)), last);
+  }
+  void hide(int32_t* scores) const {
+    if (second_ == 0) return;
+    const __m512i least_score = _mm512_set1_epi32(INT32_MIN);
+    _mm512_mask_storeu_epi32(scores + panel_, first_, least_score);
+    _mm512_mask_storeu_epi32(scores + panel_ + 16, second_, least_score);
+  }
+
+ private:
+  int64_t panel_;
+  __mmask16 first_ = 0, second_ = 0;
+};
 
 // sums (one row, in tile order) to averages, in place.
 void average(const AttentionData& data, int64_t panels, int64_t weight_sum, __m512i zero_term, int32_t* sums) {
   const AverageFactor factor = average_factor(weight_sum, data.value_bits, data.fraction_bits);
   const __m512i start = _mm512_sub_epi32(_mm512_set1_epi32((1 << factor.pre_shift) >> 1), zero_term);
-  const __m512i rounding = _mm512_set1_epi32((1 << factor.shift) >> 1), multiplier = _mm512_set1_epi32(factor.mantissa);
+  const __m512i rounding = _mm512_set1_epi32((1 << factor.shift) >> 1), multiplier = _mm512_set1_epi32(factor.multiplier);
   const __m128i pre_shift = _mm_cvtsi32_si128(factor.pre_shift), shift = _mm_cvtsi32_si128(factor.shift);
   for (int64_t panel = 0; panel < panels; ++panel, sums += 32) {
     const Accumulators values = load_accumulators(sums);
@@ -108,7 +123,7 @@ void average(const AttentionData& data, int64_t panels, int64_t weight_sum, __m5
                                              _mm512_sra_epi32(_mm512_add_epi32(values.second, start), pre_shift));
     Accumulators result;
     if (factor.shift == 15) {
-      result = widen(_mm512_mulhrs_epi16(words, _mm512_set1_epi16(static_cast<int16_t>(factor.mantissa))));
+      result = widen(_mm512_mulhrs_epi16(words, _mm512_set1_epi16(static_cast<int16_t>(factor.multiplier))));
     } else {
       const Accumulators wide = widen(words);
       result = {_mm512_sra_epi32(_mm512_add_epi32(_mm512_mullo_epi32(wide.first, multiplier), rounding), shift),
@@ -138,6 +153,7 @@ struct Head {
   const int8_t* keys() const { return reinterpret_cast<const int8_t*>(packed); }
   const int32_t* terms() const { return reinterpret_cast<const int32_t*>(packed + sizes.keys_bytes); }
   const int8_t* values() const { return keys() + sizes.keys_bytes + sizes.terms_bytes; }
+  bool has_terms() const { return data.zero_query + left_offset(unit, data.query_type) != 0; }
   bool is_log2() const { return data.kind == AttentionKind::log2_softmax; }
 
   void scores_of(int64_t height, const uint8_t* q, int64_t stride) const {
@@ -151,7 +167,8 @@ struct Head {
       stride = padded;
     }
     unit.product(height, q, stride, data.query_type == NumberType::s8, keys(),
-                 data.key_type == NumberType::s8 || !unit.takes_any_signs, sizes.key_panels, sizes.depth_blocks, terms(),
+                 data.key_type == NumberType::s8 || !unit.takes_any_signs, sizes.key_panels, sizes.depth_blocks,
+                 has_terms() ? terms() : nullptr,
                  room.scores, room.score_stride);
   }
 
@@ -176,6 +193,7 @@ struct Head {
     const auto* queries = static_cast<const uint8_t*>(q.data) + row * q.row_stride;
     scores_of(height, queries, q.row_stride);
     const ScoreChanges changes(data, unit);
+    const Padding padding(data.keys);
     int64_t weight_sums[block_rows];
     for (int64_t i = 0; i < height; ++i) {
       int32_t* scores = room.scores + i * room.score_stride;
@@ -184,7 +202,7 @@ struct Head {
             data.has_addend ? static_cast<const int32_t*>(row_of(addend, NumberType::s32, row + i)) : nullptr;
         changes.apply(changes.row_term(unit, queries + i * q.row_stride), addend_row, scores);
       }
-      hide_padding(data.keys, scores);
+      padding.hide(scores);
       weight_sums[i] = softmax_row_avx512(data, scores, room.weights + i * room.weight_stride, room.distances);
     }
     const int64_t stride = sizes.value_panels * 32;
@@ -203,7 +221,7 @@ void attention_run_avx512(const AttentionData& data, const MatrixUnit& unit, int
   const AttentionSizes sizes(data);
   const Head head{data, unit, sizes, static_cast<const char*>(packed),
                   Room(sizes, data.kind == AttentionKind::log2_softmax)};
-  const int64_t blocks = (rows + block_rows - 1) / block_rows, height = (rows + blocks - 1) / blocks;
+  const int64_t blocks = (rows + unit.largest_height - 1) / unit.largest_height, height = (rows + blocks - 1) / blocks;
   unit.begin(height);
   // Blocks of one height; the last one may do some rows of the one before it again.
   for (int64_t row = 0; row < rows; row += height) head.run(height, q, addend, least(row, rows - height), out);

@@ -5,11 +5,12 @@
 
 namespace fullint::detail {
 
-// Multiplies up to 32 rows of bytes with packed panels (layout: avx512vnni/weights.h).
+// Multiplies a few rows of bytes with packed panels (layout: avx512vnni/weights.h).
 struct MatrixUnit {
   // Whether it takes all combinations of signs; otherwise the right operand is signed, and a signed left one counts as
   // offset by 128.
   bool takes_any_signs;
+  int64_t largest_height;
   void (*begin)(int64_t height);  // before products of `height` rows each
   void (*end)();
   // out (height, panels * 32), rows `out_stride` int32 apart, every panel in tile order = start (panels * 32, or nullptr for

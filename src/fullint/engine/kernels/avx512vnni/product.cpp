@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "avx512vnni/attention.h"
+#include "avx512vnni/avx512.h"
 #include "avx512vnni/weights.h"
 
 namespace fullint::detail {
@@ -51,7 +52,7 @@ void product(int64_t height, const uint8_t* left, int64_t left_stride, bool left
     }
 }
 
-constexpr MatrixUnit vnni_unit{false, [](int64_t) {}, [] {}, product};
+constexpr MatrixUnit vnni_unit{false, 2 * largest_block, [](int64_t) {}, [] {}, product};
 
 size_t packed_bytes(const AttentionData& data) { return attention_packed_bytes_avx512(data); }
 

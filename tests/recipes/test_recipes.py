@@ -1,0 +1,94 @@
+"""Recipes as declarations."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from fullint.errors import FullintError
+from fullint.quantization.observers import OBSERVERS
+from fullint.recipes import Recipe, find_recipe, list_recipes
+from fullint.recipes.schema import SharedConfig, UniformConfig
+
+FQ_VIT = [
+    f"fq-vit{bits}{observer}"
+    for bits in ("", "-888")
+    for observer in ("", "-ema", "-percentile", "-omse")
+]
+
+
+def declaration(**changes: object) -> dict:
+    return find_recipe("default").model_dump() | changes
+
+
+def test_the_recipes_of_the_readme_are_there() -> None:
+    assert set(list_recipes()) >= {"default", *FQ_VIT}
+    assert list(list_recipes()) == sorted(list_recipes())
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_recipes_survive_json_and_have_known_parts(name: str) -> None:
+    recipe = find_recipe(name)
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    assert recipe.name == name and recipe.summary
+    for config in recipe.activations.values():
+        if isinstance(config, UniformConfig):
+            assert config.observer in OBSERVERS
+
+
+@pytest.mark.parametrize("name", FQ_VIT)
+def test_bits_of_the_published_method(name: str) -> None:
+    attention = 8 if "888" in name else 4
+    assert find_recipe(name).bits == {"weights": 8, "activations": 8, "attention": attention}
+    assert find_recipe(name).paper == "https://arxiv.org/abs/2111.13824"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("fqvit", "did you mean fq-vit"), ("defualt", "did you mean default"), ("zzz", "known are")],
+)
+def test_unknown_names_get_a_hint(name: str, hint: str) -> None:
+    with pytest.raises(FullintError, match=f"unknown recipe '{name}'; {hint}"):
+        find_recipe(name)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"nonsense": 1},
+        {"requantization": "slow"},
+        {"activations": {"normalised": UniformConfig()}},
+        {"weights": UniformConfig(symmetric=False)},
+        {"weights": UniformConfig(symmetric=True, strategy="power_of_two_factor")},
+        {"activations": {}},
+        {"activations": find_recipe("default").activations | {"normalized": SharedConfig()}},
+        {
+            "activations": find_recipe("default").activations
+            | {"activation": UniformConfig(symmetric=True, strategy="channel")}
+        },
+    ],
+)
+def test_wrong_declarations_are_refused(wrong: dict) -> None:
+    with pytest.raises(ValidationError):
+        Recipe.model_validate(declaration(**wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"num_bits": 1},
+        {"num_bits": 17},
+        {"headroom": 0.5},
+        {"strategy": "row"},
+        {"strategy": "head", "symmetric": False},
+        {"strategy": "channel"},
+    ],
+)
+def test_wrong_grids_are_refused(wrong: dict) -> None:
+    with pytest.raises(ValidationError):
+        UniformConfig.model_validate(wrong)
+
+
+def test_declarations_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        find_recipe("default").name = "other"  # type: ignore[misc]
