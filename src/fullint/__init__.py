@@ -4,7 +4,8 @@
     model.save("out/")
     logits = fullint.load("out/")(uint8_batch)
 
-Names are imported when they are first used: loading and running a saved model imports numpy and safetensors, not torch.
+Names are imported when they are first used: loading and running a saved model imports numpy and
+safetensors, not torch.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from fullint.version import __version__
 if TYPE_CHECKING:
     from fullint.data.preprocessing import Preprocessing as Preprocessing
     from fullint.integer.model import IntegerModel as IntegerModel
-    from fullint.integer.model import load_model as load
+    from fullint.integer.model import load_model as load  # noqa: F401
     from fullint.pipeline import quantize as quantize
     from fullint.recipes import Recipe as Recipe
     from fullint.recipes import list_recipes as list_recipes
@@ -48,5 +49,6 @@ def __getattr__(name: str) -> Any:
         if error.name not in _NEEDS_EXTRA:
             raise
         raise FullintError(
-            f"fullint.{name} needs {error.name}, which is not installed here; run: pip install 'fullint[quantize]'"
+            f"fullint.{name} needs {error.name}, which is not installed here; "
+            "run: pip install 'fullint[quantize]'"
         ) from error

@@ -139,13 +139,23 @@ class TestRunBenchmark:
         def refuse(task):
             raise PeerUnavailableError("it is not installed")
 
-        peers = [Peer("sleeper", "1 ms", prepare), Peer("absent", "", refuse)]
+        def fail(task):
+            raise RuntimeError("no such operator\nlong story")
+
+        peers = [
+            Peer("sleeper", "1 ms", prepare),
+            Peer("absent", "", refuse),
+            Peer("broken", "", fail),
+        ]
         results = run_benchmark(
             model, batches=[2], threads=[1], rounds=1, peers=peers, float_model=object()
         )
         assert {m.name for m in results.measurements} == {"fullint", "sleeper"}
         assert results.settings == {"sleeper": "1 ms"}
-        assert results.skipped == {"absent": "it is not installed"}
+        assert results.skipped == {
+            "absent": "it is not installed",
+            "broken": "it failed with RuntimeError: no such operator",
+        }
 
     def test_refusals(self, model):
         with pytest.raises(FullintError, match="batches"):

@@ -109,6 +109,9 @@ def _prepare(peer: Peer, task: PeerTask, runs: dict[str, Run], skipped: dict[str
         runs[peer.name] = peer.prepare(task)
     except PeerUnavailableError as error:
         skipped[peer.name] = str(error)
+    except Exception as error:  # other people's code: the benchmark goes on without it
+        lines = str(error).strip().splitlines() or [""]
+        skipped[peer.name] = f"it failed with {type(error).__name__}: {lines[0]}"
 
 
 def _report(progress: Progress | None, what: str, done: int, total: int) -> None:

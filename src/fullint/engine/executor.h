@@ -14,43 +14,43 @@ namespace fullint {
 
 // Time and work of one step for one image.
 struct StepProfile {
-    std::string kind;
-    double seconds = 0;  // the median over some images
-    std::int64_t operations = 0;  // of the matrix products
+  std::string kind;
+  double seconds = 0;           // the median over some images
+  std::int64_t operations = 0;  // of the matrix products
 };
 
 class Executor {
-public:
-    Executor(Plan plan, int threads);
-    ~Executor();
+ public:
+  Executor(Plan plan, int threads);
+  ~Executor();
 
-    // pixels: `images` images in order, uint8; logits: int32, in order. Any number of threads may
-    // call at once.
-    void run(const std::uint8_t* pixels, std::int64_t images, std::int32_t* logits) const;
+  // pixels: `images` images in order, uint8; logits: int32, in order. Any number of threads may
+  // call at once.
+  void run(const std::uint8_t* pixels, std::int64_t images, std::int32_t* logits) const;
 
-    // The same on this thread alone, with a clock around every step.
-    std::vector<StepProfile> profile(const std::uint8_t* pixels, std::int64_t images) const;
+  // The same on this thread alone, with a clock around every step.
+  std::vector<StepProfile> profile(const std::uint8_t* pixels, std::int64_t images) const;
 
-    std::int64_t classes() const { return plan_.output.row_length(); }
-    std::size_t pixel_bytes() const { return plan_.pixel_bytes; }
-    std::size_t arena_bytes() const { return plan_.arena_bytes; }
-    std::size_t held_bytes() const { return plan_.held_bytes(); }
-    std::size_t steps() const { return plan_.steps.size(); }
-    int threads() const { return threads_; }
+  std::int64_t classes() const { return plan_.output.row_length(); }
+  std::size_t pixel_bytes() const { return plan_.pixel_bytes; }
+  std::size_t arena_bytes() const { return plan_.arena_bytes; }
+  std::size_t held_bytes() const { return plan_.held_bytes(); }
+  std::size_t steps() const { return plan_.steps.size(); }
+  int threads() const { return threads_; }
 
-private:
-    // Aligned memory: arenas and scratch. Kept for the next run.
-    class Workspace;
-    class Lease;
+ private:
+  // Aligned memory: arenas and scratch. Kept for the next run.
+  class Workspace;
+  class Lease;
 
-    void run_image(const Memory& memory, std::byte* scratch) const;
-    void run_shared(const Memory& memory, std::byte* scratch, int index, SharedWork& work) const;
-    void store_logits(const Memory& memory, std::int32_t* logits) const;
+  void run_image(const Memory& memory, std::byte* scratch) const;
+  void run_shared(const Memory& memory, std::byte* scratch, int index, SharedWork& work) const;
+  void store_logits(const Memory& memory, std::int32_t* logits) const;
 
-    Plan plan_;
-    int threads_;
-    mutable std::mutex mutex_;
-    mutable std::vector<std::unique_ptr<Workspace>> idle_;
+  Plan plan_;
+  int threads_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Workspace>> idle_;
 };
 
 }  // namespace fullint

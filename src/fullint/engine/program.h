@@ -19,39 +19,39 @@ std::int64_t element_count(const Shape& shape);
 // One image's tensor. `data` points at a constant's elements, in order, in its type type; it is
 // null for a computed tensor. It is only valid while the engine is being built.
 struct Tensor {
-    std::string name;
-    Shape shape;
-    NumberType type = NumberType::u8;
-    std::int64_t low = 0;
-    std::int64_t high = 0;
-    const void* data = nullptr;
+  std::string name;
+  Shape shape;
+  NumberType type = NumberType::u8;
+  std::int64_t low = 0;
+  std::int64_t high = 0;
+  const void* data = nullptr;
 
-    bool is_constant() const { return data != nullptr; }
+  bool is_constant() const { return data != nullptr; }
 };
 
 struct Operation {
-    std::string kind;
-    std::vector<int> inputs;
-    int output = 0;
-    std::map<std::string, std::vector<std::int64_t>> attributes;
+  std::string kind;
+  std::vector<int> inputs;
+  int output = 0;
+  std::map<std::string, std::vector<std::int64_t>> attributes;
 
-    // Value of an attribute that is one number; throws if it is missing.
-    std::int64_t attribute(const std::string& name) const;
-    const std::vector<std::int64_t>& list(const std::string& name) const;
+  // Value of an attribute that is one number; throws if it is missing.
+  std::int64_t attribute(const std::string& name) const;
+  const std::vector<std::int64_t>& list(const std::string& name) const;
 };
 
 struct Program {
-    std::vector<Tensor> tensors;
-    std::vector<Operation> operations;
-    int input = 0;
-    int output = 0;
+  std::vector<Tensor> tensors;
+  std::vector<Operation> operations;
+  int input = 0;
+  int output = 0;
 
-    // How many operations read each tensor; the program's output counts as one more.
-    std::vector<int> use_counts() const;
+  // How many operations read each tensor; the program's output counts as one more.
+  std::vector<int> use_counts() const;
 
-    // Throws std::invalid_argument unless every index, shape and range is such that no step can
-    // touch memory that is not its own. What values mean was proven by the Python package.
-    void check() const;
+  // Throws std::invalid_argument unless every index, shape and range is such that no step can
+  // touch memory that is not its own. What values mean was proven by the Python package.
+  void check() const;
 };
 
 }  // namespace fullint

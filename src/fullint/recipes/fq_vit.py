@@ -21,13 +21,15 @@ OBSERVERS: tuple[Literal["minmax", "ema", "percentile", "omse"], ...] = (
 )
 
 NOTES = """\
-Faithful: 8-bit weights a channel, 8-bit asymmetric activations a tensor, power-of-two factors
-into every LayerNorm, 8-bit residual stream, 4-bit log2 or 8-bit uniform attention map. Changed,
-towards integers: GELU reads 8-bit codes (the published code leaves it in float); class token and
-position embedding join the patch embedding's accumulators without a grid of their own; Swin's
-position bias and mask join the codes of the scores; sixteen attention codes, not seventeen;
-LayerNorm and softmax are integer from end to end; logits keep 16 bits, so that classes do not
-tie; power-of-two factors and OMSE look at all calibration batches, not the last.
+Faithful: 8-bit weights a channel, 8-bit asymmetric activations a tensor into every matrix
+product, power-of-two factors into every LayerNorm, 8-bit residual stream, 4-bit log2 or 8-bit
+uniform attention map. Changed, because integers need it: GELU reads 12-bit codes through a table
+(the published code leaves it in float); LayerNorm and softmax are integer from end to end; there
+are sixteen attention codes, not seventeen. Changed, because integers do not need it: attention
+scores go into the softmax as accumulators, a residual branch is rounded to 8 bits once, in the
+sum, and class token and position embedding join the patch embedding's accumulators (the published
+code rounds each of these to 8 bits first); logits keep 16 bits, so that classes do not tie.
+Power-of-two factors and OMSE look at all calibration batches, not the last.
 """
 
 
@@ -43,12 +45,11 @@ def fq_vit(name: str, attention_map: QuantizerConfig, observer: str) -> Recipe:
         activations={
             "normalized": activation,
             "query_key_value": activation,
-            "attention_scores": activation,
             "attention_map": attention_map,
             "attention_output": activation,
-            "activation_input": UniformConfig(num_bits=8, observer="mse"),
+            "activation_input": UniformConfig(num_bits=12),
             "activation": activation,
-            "residual_branch": activation,
+            "residual_branch": UniformConfig(num_bits=16, symmetric=True, headroom=1.5),
             "residual": stream,
             "pooled": activation,
             "logits": UniformConfig(num_bits=16, symmetric=True, headroom=2.0),

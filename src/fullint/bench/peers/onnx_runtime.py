@@ -36,7 +36,12 @@ def _exported(task: PeerTask) -> Path:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's own deprecations
             torch.onnx.export(
-                task.model, (torch.from_numpy(task.input),), str(path), dynamo=True, verbose=False
+                task.model,
+                (torch.from_numpy(task.input),),
+                str(path),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
             )
     return path
 

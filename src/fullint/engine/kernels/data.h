@@ -36,7 +36,7 @@ constexpr int64_t tile_order(int64_t position) {
 // How a vector kernel brings int32 accumulators to codes. h is the 16-bit intermediate.
 enum class Route : uint8_t {
   none,      // they stay accumulators
-  high,      // shift >= 17: the high half of h * multiplier, in 16-bit lanes to the end
+  high,      // shift >= 17: the high half of h * multiplier, in 16-bit lanes to the end, the zero point in the rounding
   pairs,     // h * multiplier + rounding as one product of pairs, in 32-bit lanes
   portable,  // scalar code from stored accumulators
 };
@@ -46,7 +46,7 @@ struct alignas(64) Panel {
   int32_t start[32];       // bias + rounding of the pre-shift
   int32_t pre_shift[32];
   int16_t multiplier[32];     // high
-  int16_t high_start[32];     // high: rounding, in steps of 2^16
+  int16_t high_start[32];     // high: rounding and zero point, in steps of 2^16
   int16_t high_shift[32];     // high: shift - 16
   int16_t pair_constant[32];  // pairs: 1 or -2^14, to be multiplied by ...
   int16_t pair_multiplier[64];  // pairs: ... the odd entries, which makes the rounding; even entries: multipliers (tile order)
@@ -66,6 +66,7 @@ struct EpilogueData {
   NumberType second_type, output_type;
   // For vector kernels; panels cover columns rounded up to 32.
   Route route;
+  bool clips;               // the requantized range is less than that of int16, or of the output if nothing is added
   bool saturating_addition;  // the rescaled addition is a + b with a clip
   const Panel* panels;
 };

@@ -36,10 +36,30 @@ void set_pair(Panel& panel, int64_t natural, int64_t position, int32_t multiplie
   panel.shift[position] = shift;
 }
 
-void set_high(Panel& panel, int64_t natural, int32_t multiplier, int32_t shift) {
+// Rounding and zero point of the route `high`.
+int64_t high_start(int32_t shift, int32_t zero_point) {
+  return (int64_t{rounding(shift)} >> 16) + int64_t{zero_point} * (int64_t{1} << std::max(shift - 16, 0));
+}
+
+// Whether the route `high` gives the right codes even where its 16-bit sum saturates.
+bool suits_high(const Requantization& factors) {
+  return std::all_of(factors.shift.begin(), factors.shift.end(), [&](int32_t shift) {
+    const int64_t start = high_start(shift, factors.zero_point);
+    return shift >= 17 && start >= -32768 && start <= 32767 && 32767 >> (shift - 16) >= factors.high &&
+           -(32768 >> (shift - 16)) <= factors.low;
+  });
+}
+
+void set_high(Panel& panel, int64_t natural, int32_t multiplier, int32_t shift, int32_t zero_point) {
   panel.multiplier[natural] = static_cast<int16_t>(multiplier);
-  panel.high_start[natural] = static_cast<int16_t>(rounding(shift) >> 16);
+  panel.high_start[natural] = static_cast<int16_t>(high_start(shift, zero_point));
   panel.high_shift[natural] = static_cast<int16_t>(std::max(shift - 16, 0));
+}
+
+bool covers(NumberType type, int32_t low, int32_t high) {
+  if (type == NumberType::u8) return low <= 0 && high >= 255;
+  if (type == NumberType::s8) return low <= -128 && high >= 127;
+  return low <= -32768 && high >= 32767;
 }
 
 void set_addition(Panel& panel, int64_t position, const RescaledAddition& addition, size_t column) {
@@ -108,8 +128,8 @@ void EpilogueConstants::choose_route() {
   }
   const Requantization& factors = *spec_.requantization;
   if (wide_output || factors.intermediate_bits != 16 || !fits_words(factors.zero_point, factors.low, factors.high)) return;
-  const int32_t least_shift = *std::min_element(factors.shift.begin(), factors.shift.end());
-  data_.route = least_shift >= 17 ? Route::high : Route::pairs;
+  data_.route = suits_high(factors) ? Route::high : Route::pairs;
+  data_.clips = !covers(data_.adds ? NumberType::s16 : data_.output_type, factors.low, factors.high);
 }
 
 void EpilogueConstants::fill_panels(const std::vector<int32_t>& accumulator_correction) {
@@ -131,7 +151,7 @@ void EpilogueConstants::fill_panels(const std::vector<int32_t>& accumulator_corr
         panel.start[position] = static_cast<int32_t>(static_cast<uint32_t>(panel.start[position]) +
                                                      static_cast<uint32_t>(rounding(factors.pre_shift[column])));
         panel.pre_shift[position] = factors.pre_shift[column];
-        set_high(panel, natural, factors.multiplier[column], factors.shift[column]);
+        set_high(panel, natural, factors.multiplier[column], factors.shift[column], factors.zero_point);
         set_pair(panel, natural, position, factors.multiplier[column], factors.shift[column]);
       }
       if (spec_.addition) set_addition(panel, position, *spec_.addition, column);

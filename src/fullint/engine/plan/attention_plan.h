@@ -6,7 +6,6 @@
 namespace fullint {
 
 // Kernels and addends of every head of an attention; the views are left to the planner.
-AttentionPlan attention_kernels(const Program& program, const AttentionGroup& group,
-                                const Kernels& kernels);
+AttentionPlan attention_kernels(const Program& program, const AttentionGroup& group, const Kernels& kernels);
 
 }  // namespace fullint

@@ -10,32 +10,32 @@ namespace fullint {
 
 // Operations (their indices) that one step computes, at the place of the last of them.
 struct LinearGroup {
-    int linear = -1;
-    std::optional<int> requantize, lookup, addition;
-    bool addition_is_swapped = false;  // the linear layer's result is the addition's operand b
-    int last = -1;
+  int linear = -1;
+  std::optional<int> requantize, lookup, addition;
+  bool addition_is_swapped = false;  // the linear layer's result is the addition's operand b
+  int last = -1;
 };
 
 struct AttentionGroup {
-    int scores = -1;  // the matmul
-    std::vector<int> additions;
-    std::optional<int> requantize_scores;
-    int softmax = -1, product = -1;
-    std::optional<int> requantize;
-    int last = -1;
-    std::vector<int> members;  // all of them, reshapes between them included
+  int scores = -1;  // the matmul
+  std::vector<int> additions;
+  std::optional<int> requantize_scores;
+  int softmax = -1, product = -1;
+  std::optional<int> requantize;
+  int last = -1;
+  std::vector<int> members;  // all of them, reshapes between them included
 };
 
 // Readers of every tensor.
 class Uses {
-public:
-    explicit Uses(const Program& program);
-    // The one operation that reads a tensor once; -1 if there are none or several, or if it is the
-    // program's output.
-    int only_user(int tensor) const { return only_user_[tensor]; }
+ public:
+  explicit Uses(const Program& program);
+  // The one operation that reads a tensor once; -1 if there are none or several, or if it is the
+  // program's output.
+  int only_user(int tensor) const { return only_user_[tensor]; }
 
-private:
-    std::vector<int> only_user_;
+ private:
+  std::vector<int> only_user_;
 };
 
 LinearGroup match_linear(const Program& program, const Uses& uses, int linear);

@@ -12,12 +12,12 @@
 namespace fullint {
 
 struct Plan {
-    std::vector<std::unique_ptr<Step>> steps;
-    View output;
-    std::size_t pixel_bytes = 0;
-    std::size_t arena_bytes = 0;    // of one image under way
-    std::size_t scratch_bytes = 0;  // of one thread
-    std::size_t held_bytes() const;
+  std::vector<std::unique_ptr<Step>> steps;
+  View output;
+  std::size_t pixel_bytes = 0;
+  std::size_t arena_bytes = 0;    // of one image under way
+  std::size_t scratch_bytes = 0;  // of one thread
+  std::size_t held_bytes() const;
 };
 
 // Chooses steps and memory. Nothing of the program, not even its constants, is needed afterwards.

@@ -21,273 +21,265 @@ namespace {
 constexpr std::int64_t kShortestRun = 32;
 
 class Planner {
-public:
-    Planner(const Program& program, const Kernels& kernels)
-        : program_(program), kernels_(kernels), uses_(program), views_(program, uses_) {}
+ public:
+  Planner(const Program& program, const Kernels& kernels)
+      : program_(program), kernels_(kernels), uses_(program), views_(program, uses_) {}
 
-    Plan plan() {
-        find_groups();
-        for (int index = 0; index < static_cast<int>(program_.operations.size()); ++index) {
-            if (const auto group = linear_groups_.find(index); group != linear_groups_.end()) {
-                emit_linear(group->second);
-            } else if (const auto found = attention_groups_.find(index);
-                       found != attention_groups_.end()) {
-                emit_attention(found->second);
-            } else if (!is_fused_[index]) {
-                emit(program_.operations[index]);
-            }
-        }
-        plan_.output = views_[program_.output];
-        plan_.pixel_bytes = views_[program_.input].buffer->size;
-        plan_.arena_bytes = place_buffers(plan_.steps, plan_.output);
-        for (const auto& step : plan_.steps) {
-            plan_.scratch_bytes = std::max(plan_.scratch_bytes, step->scratch_bytes());
-        }
-        return std::move(plan_);
+  Plan plan() {
+    find_groups();
+    for (int index = 0; index < static_cast<int>(program_.operations.size()); ++index) {
+      if (const auto group = linear_groups_.find(index); group != linear_groups_.end()) {
+        emit_linear(group->second);
+      } else if (const auto found = attention_groups_.find(index); found != attention_groups_.end()) {
+        emit_attention(found->second);
+      } else if (!is_fused_[index]) {
+        emit(program_.operations[index]);
+      }
     }
+    plan_.output = views_[program_.output];
+    plan_.pixel_bytes = views_[program_.input].buffer->size;
+    plan_.arena_bytes = place_buffers(plan_.steps, plan_.output);
+    for (const auto& step : plan_.steps) {
+      plan_.scratch_bytes = std::max(plan_.scratch_bytes, step->scratch_bytes());
+    }
+    return std::move(plan_);
+  }
 
-private:
-    void find_groups();
-    void emit(const Operation& operation);
-    void emit_layout(const Operation& operation);
-    void emit_reshape(const Operation& operation);
-    void emit_concat(const Operation& operation);
-    bool emit_with_kernel(const Operation& operation);
-    void emit_linear(const LinearGroup& group);
-    void emit_attention(const AttentionGroup& group);
+ private:
+  void find_groups();
+  void emit(const Operation& operation);
+  void emit_layout(const Operation& operation);
+  void emit_reshape(const Operation& operation);
+  void emit_concat(const Operation& operation);
+  bool emit_with_kernel(const Operation& operation);
+  void emit_linear(const LinearGroup& group);
+  void emit_attention(const AttentionGroup& group);
 
-    const Operation& operation(int index) const { return program_.operations[index]; }
-    const Tensor& tensor(int index) const { return program_.tensors[index]; }
-    void add(std::unique_ptr<Step> step) { plan_.steps.push_back(std::move(step)); }
+  const Operation& operation(int index) const { return program_.operations[index]; }
+  const Tensor& tensor(int index) const { return program_.tensors[index]; }
+  void add(std::unique_ptr<Step> step) { plan_.steps.push_back(std::move(step)); }
 
-    // The tensor itself, or a copy in order if a kernel could not read it well.
-    View read_by_kernel(int tensor_index, std::int64_t shortest_run = 1);
+  // The tensor itself, or a copy in order if a kernel could not read it well.
+  View read_by_kernel(int tensor_index, std::int64_t shortest_run = 1);
 
-    const Program& program_;
-    const Kernels& kernels_;
-    Uses uses_;
-    TensorViews views_;
-    std::vector<bool> is_fused_;
-    std::map<int, LinearGroup> linear_groups_;  // by the last operation
-    std::map<int, AttentionGroup> attention_groups_;
-    Plan plan_;
+  const Program& program_;
+  const Kernels& kernels_;
+  Uses uses_;
+  TensorViews views_;
+  std::vector<bool> is_fused_;
+  std::map<int, LinearGroup> linear_groups_;  // by the last operation
+  std::map<int, AttentionGroup> attention_groups_;
+  Plan plan_;
 };
 
 void Planner::find_groups() {
-    is_fused_.assign(program_.operations.size(), false);
-    for (int index = 0; index < static_cast<int>(program_.operations.size()); ++index) {
-        if (operation(index).kind == "linear") {
-            const LinearGroup group = match_linear(program_, uses_, index);
-            is_fused_[group.linear] = true;
-            for (const auto& member : {group.requantize, group.lookup, group.addition}) {
-                if (member) is_fused_[*member] = true;
-            }
-            linear_groups_[group.last] = group;
-        } else if (operation(index).kind == "matmul" && !is_fused_[index]) {
-            if (const auto group = match_attention(program_, uses_, index)) {
-                for (const int member : group->members) is_fused_[member] = true;
-                attention_groups_[group->last] = *group;
-            }
-        }
+  is_fused_.assign(program_.operations.size(), false);
+  for (int index = 0; index < static_cast<int>(program_.operations.size()); ++index) {
+    if (operation(index).kind == "linear") {
+      const LinearGroup group = match_linear(program_, uses_, index);
+      is_fused_[group.linear] = true;
+      for (const auto& member : {group.requantize, group.lookup, group.addition}) {
+        if (member) is_fused_[*member] = true;
+      }
+      linear_groups_[group.last] = group;
+    } else if (operation(index).kind == "matmul" && !is_fused_[index]) {
+      if (const auto group = match_attention(program_, uses_, index)) {
+        for (const int member : group->members) is_fused_[member] = true;
+        attention_groups_[group->last] = *group;
+      }
     }
+  }
 }
 
 View Planner::read_by_kernel(int tensor_index, std::int64_t shortest_run) {
-    const View view = views_.read(tensor_index);
-    if (suits_row_kernel(view, shortest_run)) return view;
-    const View copy = views_.fresh(view.type, view.shape);
-    add(make_copy_step("copy", {{view, copy}}, copy));
-    return copy;
+  const View view = views_.read(tensor_index);
+  if (suits_row_kernel(view, shortest_run)) return view;
+  const View copy = views_.fresh(view.type, view.shape);
+  add(make_copy_step("copy", {{view, copy}}, copy));
+  return copy;
 }
 
 void Planner::emit(const Operation& operation) {
-    static const char* const layouts[] = {"reshape", "permute", "slice", "concat", "roll"};
-    if (std::find(std::begin(layouts), std::end(layouts), operation.kind) != std::end(layouts)) {
-        emit_layout(operation);
-        return;
+  static const char* const layouts[] = {"reshape", "permute", "slice", "concat", "roll"};
+  if (std::find(std::begin(layouts), std::end(layouts), operation.kind) != std::end(layouts)) {
+    emit_layout(operation);
+    return;
+  }
+  if (emit_with_kernel(operation)) return;
+  const View output = views_.place(operation.output, false);
+  if (operation.kind == "add") {
+    auto step = make_add_step(views_.read(operation.inputs.at(0)), views_.read(operation.inputs.at(1)), output);
+    if (step) return add(std::move(step));
+  }
+  if (const RowFunction function = find_row_function(operation, program_.tensors)) {
+    std::vector<View> inputs;
+    for (const int input : operation.inputs) {
+      const bool is_table = operation.kind == "lookup" && input == operation.inputs[1];
+      if (!is_table) inputs.push_back(views_.read(input));
     }
-    if (emit_with_kernel(operation)) return;
-    const View output = views_.place(operation.output, false);
-    if (operation.kind == "add") {
-        auto step = make_add_step(views_.read(operation.inputs.at(0)),
-                                  views_.read(operation.inputs.at(1)), output);
-        if (step) return add(std::move(step));
-    }
-    if (const RowFunction function = find_row_function(operation, program_.tensors)) {
-        std::vector<View> inputs;
-        for (const int input : operation.inputs) {
-            const bool is_table = operation.kind == "lookup" && input == operation.inputs[1];
-            if (!is_table) inputs.push_back(views_.read(input));
-        }
-        add(make_row_step(operation.kind, function, inputs, output));
-    } else if (operation.kind == "sum") {
-        add(make_sum_step(operation, views_.read(operation.inputs.at(0)), output));
-    } else if (operation.inputs.size() == 2) {
-        add(make_matmul_step(operation, views_.read(operation.inputs[0]),
-                             views_.read(operation.inputs[1]), output));
-    } else {
-        throw std::invalid_argument("the engine does not know the operation '" + operation.kind +
-                                    "'");
-    }
+    add(make_row_step(operation.kind, function, inputs, output));
+  } else if (operation.kind == "sum") {
+    add(make_sum_step(operation, views_.read(operation.inputs.at(0)), output));
+  } else if (operation.inputs.size() == 2) {
+    add(make_matmul_step(operation, views_.read(operation.inputs[0]), views_.read(operation.inputs[1]), output));
+  } else {
+    throw std::invalid_argument("the engine does not know the operation '" + operation.kind + "'");
+  }
 }
 
 void Planner::emit_layout(const Operation& operation) {
-    if (operation.kind == "reshape") return emit_reshape(operation);
-    if (operation.kind == "concat") return emit_concat(operation);
-    const View input = views_.read(operation.inputs.at(0));
-    if (operation.kind == "slice") {
-        views_.set(operation.output, sliced(input, operation.attribute("dim"),
-                                            operation.attribute("start"),
-                                            operation.attribute("stop")));
-        return;
-    }
-    const bool is_permute = operation.kind == "permute";
-    if (is_permute && !views_.is_placed(operation.output)) {
-        views_.set(operation.output, permuted(input, operation.list("dims")));
-        return;
-    }
-    const View output = views_.place(operation.output, false);
-    if (!is_permute) {
-        add(make_copy_step("roll", roll_pieces(operation, input, output), output));
-        return;
-    }
-    const View source = permuted(input, operation.list("dims"));
-    if (!is_same(source, output)) add(make_copy_step("permute", {{source, output}}, output));
+  if (operation.kind == "reshape") return emit_reshape(operation);
+  if (operation.kind == "concat") return emit_concat(operation);
+  const View input = views_.read(operation.inputs.at(0));
+  if (operation.kind == "slice") {
+    views_.set(operation.output,
+               sliced(input, operation.attribute("dim"), operation.attribute("start"), operation.attribute("stop")));
+    return;
+  }
+  const bool is_permute = operation.kind == "permute";
+  if (is_permute && !views_.is_placed(operation.output)) {
+    views_.set(operation.output, permuted(input, operation.list("dims")));
+    return;
+  }
+  const View output = views_.place(operation.output, false);
+  if (!is_permute) {
+    add(make_copy_step("roll", roll_pieces(operation, input, output), output));
+    return;
+  }
+  const View source = permuted(input, operation.list("dims"));
+  if (!is_same(source, output)) add(make_copy_step("permute", {{source, output}}, output));
 }
 
 void Planner::emit_reshape(const Operation& operation) {
-    const View input = views_.read(operation.inputs.at(0));
-    const Shape& shape = tensor(operation.output).shape;
-    const auto source = reshaped(input, shape);
-    if (source && !views_.is_placed(operation.output)) {
-        views_.set(operation.output, *source);
-        return;
-    }
-    const View output = views_.place(operation.output, false);
-    if (source) {
-        if (!is_same(*source, output)) add(make_copy_step("reshape", {{*source, output}}, output));
-        return;
-    }
-    if (const auto target = reshaped(output, input.shape)) {
-        add(make_copy_step("reshape", {{input, *target}}, output));
-        return;
-    }
-    const View ordered = views_.fresh(input.type, input.shape);
-    add(make_copy_step("reshape", {{input, ordered}}, ordered));
-    add(make_copy_step("reshape", {{*reshaped(ordered, shape), output}}, output));
+  const View input = views_.read(operation.inputs.at(0));
+  const Shape& shape = tensor(operation.output).shape;
+  const auto source = reshaped(input, shape);
+  if (source && !views_.is_placed(operation.output)) {
+    views_.set(operation.output, *source);
+    return;
+  }
+  const View output = views_.place(operation.output, false);
+  if (source) {
+    if (!is_same(*source, output)) add(make_copy_step("reshape", {{*source, output}}, output));
+    return;
+  }
+  if (const auto target = reshaped(output, input.shape)) {
+    add(make_copy_step("reshape", {{input, *target}}, output));
+    return;
+  }
+  const View ordered = views_.fresh(input.type, input.shape);
+  add(make_copy_step("reshape", {{input, ordered}}, ordered));
+  add(make_copy_step("reshape", {{*reshaped(ordered, shape), output}}, output));
 }
 
 void Planner::emit_concat(const Operation& operation) {
-    const View output = views_.place(operation.output, false);
-    const auto dim = operation.attribute("dim");
-    std::vector<std::pair<View, View>> pieces;
-    std::int64_t start = 0;
-    for (const int index : operation.inputs) {
-        const View input = views_.read(index);
-        const View target = sliced(output, dim, start, start + input.shape.at(dim));
-        start += input.shape.at(dim);
-        if (!is_same(input, target)) pieces.emplace_back(input, target);
-    }
-    if (!pieces.empty()) add(make_copy_step("concat", pieces, output));
+  const View output = views_.place(operation.output, false);
+  const auto dim = operation.attribute("dim");
+  std::vector<std::pair<View, View>> pieces;
+  std::int64_t start = 0;
+  for (const int index : operation.inputs) {
+    const View input = views_.read(index);
+    const View target = sliced(output, dim, start, start + input.shape.at(dim));
+    start += input.shape.at(dim);
+    if (!is_same(input, target)) pieces.emplace_back(input, target);
+  }
+  if (!pieces.empty()) add(make_copy_step("concat", pieces, output));
 }
 
 bool Planner::emit_with_kernel(const Operation& operation) {
-    const View input = views_.read(operation.inputs.at(0));
-    const Tensor& out = tensor(operation.output);
-    const bool same_shape = input.shape == out.shape && input.rank() > 0;
-    std::unique_ptr<const RowKernel> kernel;
-    std::optional<View> second;
-    if (!same_shape) return false;
-    if (operation.kind == "layer_norm") {
-        if (const auto spec = layer_norm_spec(program_, operation)) {
-            kernel = kernels_.layer_norm(*spec);
-        }
-    } else if (operation.kind == "requantize") {
-        if (const auto factors = column_requantization(program_, operation)) {
-            kernel = kernels_.requantize({out.shape.back(), input.type, out.type, *factors});
-        }
-    } else if (operation.kind == "lookup") {
-        if (const auto table = byte_table(program_, operation)) {
-            kernel = kernels_.lookup({out.shape.back(), *table});
-        }
-    } else if (operation.kind == "rescaled_add") {
-        const View b = views_.read(operation.inputs[1]);
-        const auto factors = column_addition(program_, operation, false);
-        if (factors && !b.shape.empty() && b.row_length() == out.shape.back()) {
-            kernel = kernels_.rescaled_add({out.shape.back(), input.type, b.type, out.type,
-                                            *factors});
-            second = read_by_kernel(operation.inputs[1]);
-        }
+  const View input = views_.read(operation.inputs.at(0));
+  const Tensor& out = tensor(operation.output);
+  const bool same_shape = input.shape == out.shape && input.rank() > 0;
+  std::unique_ptr<const RowKernel> kernel;
+  std::optional<View> second;
+  if (!same_shape) return false;
+  if (operation.kind == "layer_norm") {
+    if (const auto spec = layer_norm_spec(program_, operation)) {
+      kernel = kernels_.layer_norm(*spec);
     }
-    if (!kernel) return false;
-    const View x = read_by_kernel(operation.inputs[0]);
-    add(make_kernel_step(operation.kind, std::move(kernel), x, second,
-                         views_.place(operation.output, false)));
-    return true;
+  } else if (operation.kind == "requantize") {
+    if (const auto factors = column_requantization(program_, operation)) {
+      kernel = kernels_.requantize({out.shape.back(), input.type, out.type, *factors});
+    }
+  } else if (operation.kind == "lookup") {
+    if (const auto table = byte_table(program_, operation)) {
+      kernel = kernels_.lookup({out.shape.back(), *table});
+    }
+  } else if (operation.kind == "rescaled_add") {
+    const View b = views_.read(operation.inputs[1]);
+    const auto factors = column_addition(program_, operation, false);
+    if (factors && !b.shape.empty() && b.row_length() == out.shape.back()) {
+      kernel = kernels_.rescaled_add({out.shape.back(), input.type, b.type, out.type, *factors});
+      second = read_by_kernel(operation.inputs[1]);
+    }
+  }
+  if (!kernel) return false;
+  const View x = read_by_kernel(operation.inputs[0]);
+  add(make_kernel_step(operation.kind, std::move(kernel), x, second, views_.place(operation.output, false)));
+  return true;
 }
 
 void Planner::emit_linear(const LinearGroup& group) {
-    const Operation& linear = operation(group.linear);
-    const Operation& last = operation(group.last);
-    std::vector<std::int8_t> storage;
-    LinearSpec spec = linear_spec(program_, linear, storage);
-    spec.output_type = tensor(last.output).type;
-    if (group.requantize) {
-        spec.requantization = column_requantization(program_, operation(*group.requantize));
-    }
-    if (group.lookup) {
-        spec.table = byte_table(program_, operation(*group.lookup));
-        spec.table_output = tensor(operation(*group.lookup).output).type;
-    }
-    std::optional<View> second;
-    if (group.addition) {
-        const Operation& addition = operation(*group.addition);
-        const int other = addition.inputs[group.addition_is_swapped ? 0 : 1];
-        spec.addition = column_addition(program_, addition, group.addition_is_swapped);
-        spec.second_type = tensor(other).type;
-        second = read_by_kernel(other, kShortestRun);
-    }
-    if (tensor(last.output).shape.back() != spec.outputs) {
-        throw std::invalid_argument("linear: shapes do not fit");
-    }
-    const View x = read_by_kernel(linear.inputs[0], kShortestRun);
-    const std::int64_t operations = 2 * x.rows() * spec.inputs * spec.outputs;
-    add(make_kernel_step("linear", kernels_.linear(spec), x, second, views_.place(last.output, true),
-                         operations));
+  const Operation& linear = operation(group.linear);
+  const Operation& last = operation(group.last);
+  std::vector<std::int8_t> storage;
+  LinearSpec spec = linear_spec(program_, linear, storage);
+  spec.output_type = tensor(last.output).type;
+  if (group.requantize) {
+    spec.requantization = column_requantization(program_, operation(*group.requantize));
+  }
+  if (group.lookup) {
+    spec.table = byte_table(program_, operation(*group.lookup));
+    spec.table_output = tensor(operation(*group.lookup).output).type;
+  }
+  std::optional<View> second;
+  if (group.addition) {
+    const Operation& addition = operation(*group.addition);
+    const int other = addition.inputs[group.addition_is_swapped ? 0 : 1];
+    spec.addition = column_addition(program_, addition, group.addition_is_swapped);
+    spec.second_type = tensor(other).type;
+    second = read_by_kernel(other, kShortestRun);
+  }
+  if (tensor(last.output).shape.back() != spec.outputs) {
+    throw std::invalid_argument("linear: shapes do not fit");
+  }
+  const View x = read_by_kernel(linear.inputs[0], kShortestRun);
+  const std::int64_t operations = 2 * x.rows() * spec.inputs * spec.outputs;
+  add(make_kernel_step("linear", kernels_.linear(spec), x, second, views_.place(last.output, true), operations));
 }
 
 void Planner::emit_attention(const AttentionGroup& group) {
-    const Operation& scores = operation(group.scores);
-    const Operation& product = operation(group.product);
-    const std::int64_t rank = tensor(scores.inputs[1]).shape.size();
-    Shape swap_last(rank);
-    for (std::int64_t axis = 0; axis < rank; ++axis) swap_last[axis] = axis;
-    std::swap(swap_last[rank - 1], swap_last[rank - 2]);
-    const auto rows_in_order = [this](const View& view) {
-        if (view.has_contiguous_rows()) return view;
-        const View copy = views_.fresh(view.type, view.shape);
-        add(make_copy_step("copy", {{view, copy}}, copy));
-        return copy;
-    };
-    AttentionPlan plan = attention_kernels(program_, group, kernels_);
-    plan.query = rows_in_order(views_.read(scores.inputs[0]));
-    plan.key = rows_in_order(permuted(views_.read(scores.inputs[1]), swap_last));
-    plan.value = rows_in_order(views_.read(product.inputs[1]));
-    plan.output = views_.place(operation(group.last).output, false);
-    for (auto& step : make_attention_steps(std::move(plan))) add(std::move(step));
+  const Operation& scores = operation(group.scores);
+  const Operation& product = operation(group.product);
+  const std::int64_t rank = tensor(scores.inputs[1]).shape.size();
+  Shape swap_last(rank);
+  for (std::int64_t axis = 0; axis < rank; ++axis) swap_last[axis] = axis;
+  std::swap(swap_last[rank - 1], swap_last[rank - 2]);
+  const auto rows_in_order = [this](const View& view) {
+    if (view.has_contiguous_rows()) return view;
+    const View copy = views_.fresh(view.type, view.shape);
+    add(make_copy_step("copy", {{view, copy}}, copy));
+    return copy;
+  };
+  AttentionPlan plan = attention_kernels(program_, group, kernels_);
+  plan.query = rows_in_order(views_.read(scores.inputs[0]));
+  plan.key = rows_in_order(permuted(views_.read(scores.inputs[1]), swap_last));
+  plan.value = rows_in_order(views_.read(product.inputs[1]));
+  plan.output = views_.place(operation(group.last).output, false);
+  for (auto& step : make_attention_steps(std::move(plan))) add(std::move(step));
 }
 
 }  // namespace
 
 std::size_t Plan::held_bytes() const {
-    std::size_t bytes = 0;
-    for (const auto& step : steps) bytes += step->held_bytes();
-    return bytes;
+  std::size_t bytes = 0;
+  for (const auto& step : steps) bytes += step->held_bytes();
+  return bytes;
 }
 
 Plan make_plan(const Program& program, const Kernels& kernels) {
-    program.check();
-    return Planner(program, kernels).plan();
+  program.check();
+  return Planner(program, kernels).plan();
 }
 
 }  // namespace fullint

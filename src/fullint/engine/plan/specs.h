@@ -21,19 +21,15 @@ std::optional<std::vector<std::int32_t>> matrix_values(const Tensor& constant, c
 
 // Of a requantize operation; its factors are empty.
 std::optional<Requantization> requantization_grid(const Operation& operation);
-std::optional<Requantization> column_requantization(const Program& program,
-                                                    const Operation& operation);
+std::optional<Requantization> column_requantization(const Program& program, const Operation& operation);
 // `swap`: the operation's first operand becomes the second.
-std::optional<RescaledAddition> column_addition(const Program& program, const Operation& operation,
-                                                bool swap);
+std::optional<RescaledAddition> column_addition(const Program& program, const Operation& operation, bool swap);
 std::optional<LayerNormSpec> layer_norm_spec(const Program& program, const Operation& operation);
 
 // A lookup of one byte by another as a table indexed by the byte's pattern.
-std::optional<std::array<std::uint8_t, 256>> byte_table(const Program& program,
-                                                        const Operation& operation);
+std::optional<std::array<std::uint8_t, 256>> byte_table(const Program& program, const Operation& operation);
 
 // Weights as the fast kernels want them; `storage` holds converted ones.
-LinearSpec linear_spec(const Program& program, const Operation& operation,
-                       std::vector<std::int8_t>& storage);
+LinearSpec linear_spec(const Program& program, const Operation& operation, std::vector<std::int8_t>& storage);
 
 }  // namespace fullint

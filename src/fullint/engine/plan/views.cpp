@@ -6,74 +6,73 @@ namespace fullint {
 
 TensorViews::TensorViews(const Program& program, const Uses& uses)
     : program_(program), uses_(uses), views_(program.tensors.size()) {
-    auto pixels = std::make_shared<Buffer>();
-    pixels->place = Buffer::Place::pixels;
-    const Tensor& input = program.tensors[program.input];
-    pixels->size = element_count(input.shape) * size_of(input.type);
-    views_[program.input] = contiguous_view(pixels, input.type, input.shape);
+  auto pixels = std::make_shared<Buffer>();
+  pixels->place = Buffer::Place::pixels;
+  const Tensor& input = program.tensors[program.input];
+  pixels->size = element_count(input.shape) * size_of(input.type);
+  views_[program.input] = contiguous_view(pixels, input.type, input.shape);
 }
 
 View TensorViews::read(int tensor) {
-    if (views_[tensor]) return *views_[tensor];
-    const Tensor& constant = program_.tensors[tensor];
-    auto buffer = std::make_shared<Buffer>();
-    buffer->place = Buffer::Place::constant;
-    buffer->size = element_count(constant.shape) * size_of(constant.type);
-    const auto* data = static_cast<const std::byte*>(constant.data);
-    buffer->bytes.assign(data, data + buffer->size);
-    views_[tensor] = contiguous_view(buffer, constant.type, constant.shape);
-    return *views_[tensor];
+  if (views_[tensor]) return *views_[tensor];
+  const Tensor& constant = program_.tensors[tensor];
+  auto buffer = std::make_shared<Buffer>();
+  buffer->place = Buffer::Place::constant;
+  buffer->size = element_count(constant.shape) * size_of(constant.type);
+  const auto* data = static_cast<const std::byte*>(constant.data);
+  buffer->bytes.assign(data, data + buffer->size);
+  views_[tensor] = contiguous_view(buffer, constant.type, constant.shape);
+  return *views_[tensor];
 }
 
 View TensorViews::fresh(NumberType type, const Shape& shape) const {
-    auto buffer = std::make_shared<Buffer>();
-    buffer->size = element_count(shape) * size_of(type);
-    return contiguous_view(buffer, type, shape);
+  auto buffer = std::make_shared<Buffer>();
+  buffer->size = element_count(shape) * size_of(type);
+  return contiguous_view(buffer, type, shape);
 }
 
 View TensorViews::place(int tensor, bool evenly_spaced_rows) {
-    if (views_[tensor]) return *views_[tensor];
-    const Tensor& type = program_.tensors[tensor];
-    const auto before = views_;
-    std::optional<View> view = through_reader(tensor);
-    const bool suits = view && view->has_contiguous_rows() &&
-                       (!evenly_spaced_rows || RowOffsets(*view).stride());
-    if (!suits) {
-        views_ = before;
-        view = fresh(type.type, type.shape);
-    }
-    views_[tensor] = view;
-    return *view;
+  if (views_[tensor]) return *views_[tensor];
+  const Tensor& type = program_.tensors[tensor];
+  const auto before = views_;
+  std::optional<View> view = through_reader(tensor);
+  const bool suits = view && view->has_contiguous_rows() && (!evenly_spaced_rows || RowOffsets(*view).stride());
+  if (!suits) {
+    views_ = before;
+    view = fresh(type.type, type.shape);
+  }
+  views_[tensor] = view;
+  return *view;
 }
 
 std::optional<View> TensorViews::through_reader(int tensor) {
-    const int user = uses_.only_user(tensor);
-    if (user < 0) return std::nullopt;
-    const Operation& operation = program_.operations[user];
-    if (operation.kind == "reshape") {
-        return reshaped(place(operation.output, false), program_.tensors[tensor].shape);
+  const int user = uses_.only_user(tensor);
+  if (user < 0) return std::nullopt;
+  const Operation& operation = program_.operations[user];
+  if (operation.kind == "reshape") {
+    return reshaped(place(operation.output, false), program_.tensors[tensor].shape);
+  }
+  if (operation.kind == "permute") {
+    const Shape& dims = operation.list("dims");
+    Shape inverse(dims.size());
+    for (std::size_t axis = 0; axis < dims.size(); ++axis) inverse.at(dims[axis]) = axis;
+    return permuted(place(operation.output, false), inverse);
+  }
+  if (operation.kind == "concat") {
+    if (program_.tensors[operation.output].type != program_.tensors[tensor].type) {
+      return std::nullopt;
     }
-    if (operation.kind == "permute") {
-        const Shape& dims = operation.list("dims");
-        Shape inverse(dims.size());
-        for (std::size_t axis = 0; axis < dims.size(); ++axis) inverse.at(dims[axis]) = axis;
-        return permuted(place(operation.output, false), inverse);
+    const auto dim = operation.attribute("dim");
+    std::int64_t start = 0;
+    for (const int input : operation.inputs) {
+      const std::int64_t size = program_.tensors[input].shape.at(dim);
+      if (input == tensor) {
+        return sliced(place(operation.output, false), dim, start, start + size);
+      }
+      start += size;
     }
-    if (operation.kind == "concat") {
-        if (program_.tensors[operation.output].type != program_.tensors[tensor].type) {
-            return std::nullopt;
-        }
-        const auto dim = operation.attribute("dim");
-        std::int64_t start = 0;
-        for (const int input : operation.inputs) {
-            const std::int64_t size = program_.tensors[input].shape.at(dim);
-            if (input == tensor) {
-                return sliced(place(operation.output, false), dim, start, start + size);
-            }
-            start += size;
-        }
-    }
-    return std::nullopt;
+  }
+  return std::nullopt;
 }
 
 }  // namespace fullint

@@ -11,12 +11,12 @@ namespace fullint {
 
 // `matrices` heads (windows x heads), in the order of the views' leading axes.
 struct AttentionPlan {
-    View query;   // (..., tokens, depth)
-    View key;     // (..., keys, depth)
-    View value;   // (..., keys, value depth)
-    View output;  // (..., tokens, value depth)
-    std::vector<std::shared_ptr<const Attention>> kernels;              // one a matrix
-    std::vector<std::shared_ptr<const std::vector<std::int32_t>>> addends;  // one a matrix, or none
+  View query;                                                             // (..., tokens, depth)
+  View key;                                                               // (..., keys, depth)
+  View value;                                                             // (..., keys, value depth)
+  View output;                                                            // (..., tokens, value depth)
+  std::vector<std::shared_ptr<const Attention>> kernels;                  // one a matrix
+  std::vector<std::shared_ptr<const std::vector<std::int32_t>>> addends;  // one a matrix, or none
 };
 
 // One step, or two where heads are few: packing keys and values, then the rows of all heads, so

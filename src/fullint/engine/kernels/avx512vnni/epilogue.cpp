@@ -21,23 +21,49 @@ void store_accumulators(const EpilogueData& epilogue, int64_t panel, const int32
   }
 }
 
-template <Route route>
-void finish_plain(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t row, int64_t rows,
-                  const Rows& out) {
-  const int64_t column = panel * panel_columns;
-  const __mmask32 mask = columns_mask(epilogue.columns - column);
-  const Requantizer<route> requantize(epilogue, epilogue.panels[panel]);
-  for (int64_t i = 0; i < rows; ++i)
-    store_words(element(out, epilogue.output_type, row + i, column), epilogue.output_type, mask,
-                requantize(load_accumulators(accumulators + i * stride)));
+// Two rows of codes at a time share the packing to bytes.
+template <bool is_signed>
+void store_bytes(char* first, char* second, __mmask32 mask, __m512i first_words, __m512i second_words) {
+  const __m512i packed = is_signed ? _mm512_packs_epi16(first_words, second_words) : _mm512_packus_epi16(first_words, second_words);
+  const __m512i bytes = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed);
+  _mm256_mask_storeu_epi8(second, mask, _mm512_extracti64x4_epi64(bytes, 1));
+  _mm256_mask_storeu_epi8(first, mask, _mm512_castsi512_si256(bytes));
 }
 
-template <Route route>
+template <Route route, bool clips, bool is_signed>
+void finish_bytes(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t rows,
+                  char* out, int64_t out_stride) {
+  const __mmask32 mask = columns_mask(epilogue.columns - panel * panel_columns);
+  const Requantizer<route, clips> requantize(epilogue, epilogue.panels[panel]);
+  for (int64_t i = 0; i + 2 <= rows; i += 2, accumulators += 2 * stride, out += 2 * out_stride)
+    store_bytes<is_signed>(out, out + out_stride, mask, requantize(load_accumulators(accumulators)),
+                           requantize(load_accumulators(accumulators + stride)));
+  if (rows % 2 == 0) return;
+  const __m512i words = requantize(load_accumulators(accumulators));
+  store_bytes<is_signed>(out, out, mask, words, words);
+}
+
+template <Route route, bool clips>
+void finish_plain(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t row,
+                  int64_t rows, const Rows& out) {
+  const int64_t column = panel * panel_columns;
+  char* to = element(out, epilogue.output_type, row, column);
+  if (epilogue.output_type == NumberType::u8)
+    return finish_bytes<route, clips, false>(epilogue, panel, accumulators, stride, rows, to, out.row_stride);
+  if (epilogue.output_type == NumberType::s8)
+    return finish_bytes<route, clips, true>(epilogue, panel, accumulators, stride, rows, to, out.row_stride);
+  const __mmask32 mask = columns_mask(epilogue.columns - column);
+  const Requantizer<route, clips> requantize(epilogue, epilogue.panels[panel]);
+  for (int64_t i = 0; i < rows; ++i)
+    _mm512_mask_storeu_epi16(to + i * out.row_stride * 2, mask, requantize(load_accumulators(accumulators + i * stride)));
+}
+
+template <Route route, bool clips>
 void finish_added(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t row, int64_t rows,
                   const ConstRows& second, const Rows& out) {
   const int64_t column = panel * panel_columns;
   const __mmask32 mask = columns_mask(epilogue.columns - column);
-  const Requantizer<route> requantize(epilogue, epilogue.panels[panel]);
+  const Requantizer<route, clips> requantize(epilogue, epilogue.panels[panel]);
   const Adder add(epilogue, epilogue.panels[panel]);
   for (int64_t i = 0; i < rows; ++i) {
     const __m512i codes = requantize(load_accumulators(accumulators + i * stride));
@@ -47,13 +73,13 @@ void finish_added(const EpilogueData& epilogue, int64_t panel, const int32_t* ac
   }
 }
 
-template <Route route>
+template <Route route, bool clips>
 void finish(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t row, int64_t rows,
             const ConstRows& second, const Rows& out) {
   if (epilogue.adds)
-    finish_added<route>(epilogue, panel, accumulators, stride, row, rows, second, out);
+    finish_added<route, clips>(epilogue, panel, accumulators, stride, row, rows, second, out);
   else
-    finish_plain<route>(epilogue, panel, accumulators, stride, row, rows, out);
+    finish_plain<route, clips>(epilogue, panel, accumulators, stride, row, rows, out);
   if (epilogue.has_table) {
     const int64_t column = panel * panel_columns;
     lookup_pieces_avx512(epilogue.table, rows, reinterpret_cast<uint8_t*>(element(out, NumberType::u8, row, column)),
@@ -86,9 +112,11 @@ void finish_strided(const EpilogueData& epilogue, int64_t panel, const int32_t* 
   if (epilogue.route == Route::none)
     store_accumulators(epilogue, panel, accumulators, stride, row, rows, out);
   else if (epilogue.route == Route::high)
-    finish<Route::high>(epilogue, panel, accumulators, stride, row, rows, second, out);
+    (epilogue.clips ? finish<Route::high, true> : finish<Route::high, false>)(epilogue, panel, accumulators, stride, row, rows,
+                                                                            second, out);
   else
-    finish<Route::pairs>(epilogue, panel, accumulators, stride, row, rows, second, out);
+    (epilogue.clips ? finish<Route::pairs, true> : finish<Route::pairs, false>)(epilogue, panel, accumulators, stride, row,
+                                                                              rows, second, out);
 }
 
 }  // namespace

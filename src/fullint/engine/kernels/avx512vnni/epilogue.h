@@ -54,8 +54,9 @@ inline void store_words(void* data, NumberType type, __mmask32 mask, __m512i wor
     _mm256_mask_storeu_epi8(data, mask, _mm512_cvtepi16_epi8(words));
 }
 
-// 32 accumulators to requantized codes as int16 in natural order.
-template <Route route>
+// 32 accumulators to requantized codes as int16 in natural order; with `clips`, within the requantization's range, else
+// saturated to int16 only.
+template <Route route, bool clips>
 struct Requantizer {
   Accumulators start, pre_shift;
   __m512i multiplier, high_start, high_shift;            // high
@@ -86,14 +87,15 @@ struct Requantizer {
         _mm512_srav_epi32(_mm512_add_epi32(values.second, start.second), pre_shift.second));
     __m512i words;
     if constexpr (route == Route::high) {
-      words = _mm512_add_epi16(_mm512_mulhi_epi16(intermediate, multiplier), high_start);
+      words = _mm512_adds_epi16(_mm512_mulhi_epi16(intermediate, multiplier), high_start);
       words = _mm512_srav_epi16(words, high_shift);
     } else {
       const __m512i first = _mm512_madd_epi16(_mm512_unpacklo_epi16(intermediate, pair_constant), pair_first);
       const __m512i last = _mm512_madd_epi16(_mm512_unpackhi_epi16(intermediate, pair_constant), pair_last);
       words = _mm512_packs_epi32(_mm512_srav_epi32(first, shift.first), _mm512_srav_epi32(last, shift.second));
+      words = _mm512_adds_epi16(words, zero_point);
     }
-    words = _mm512_adds_epi16(words, zero_point);
+    if constexpr (!clips) return words;
     return _mm512_min_epi16(_mm512_max_epi16(words, low), high);
   }
 };

@@ -1,0 +1,75 @@
+"""Transforms change no output."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fullint.capture import normal_form
+from fullint.errors import FullintError
+from fullint.quantization.transforms import TRANSFORMS, find_transform
+
+from ..small_models import MODELS, captured, model, pixels, size_of, vit
+
+
+def assert_same(before: torch.Tensor, after: torch.Tensor) -> None:
+    assert torch.isfinite(after).all()
+    assert (after - before).abs().max() <= 1e-4 * before.abs().max()
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("name", MODELS)
+def test_logits_stay(name: str, transform: str) -> None:
+    module = captured(model(name), size_of(name))
+    batch = pixels(8, size_of(name))
+    with torch.no_grad():
+        other = pixels(4, size_of(name), seed=9)
+        before, elsewhere = module(batch), module(other)
+        counts: list[int] = []
+        find_transform(transform)(module, lambda: batch.split(4), counts.append)
+        assert counts == [4, 4]
+        assert_same(before, module(batch))
+        assert_same(elsewhere, module(other))
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_channels_that_are_a_point(transform: str) -> None:
+    """A gain of zero, as DeiT-tiny has, and a channel that no weight reads."""
+    module = vit()
+    with torch.no_grad():
+        module.blocks[0].norm2.weight[3] = 0
+        module.blocks[0].norm1.weight.zero_()
+        module.blocks[1].attn.qkv.weight[:, 5] = 0
+    graph = captured(module)
+    batch = pixels(6)
+    with torch.no_grad():
+        before = graph(batch)
+        find_transform(transform)(graph, lambda: [batch], lambda images: None)
+        assert_same(before, graph(batch))
+    for node in graph.graph.nodes:
+        if node.op == "get_attr":
+            assert torch.isfinite(getattr(graph, node.target)).all()
+
+
+def test_equalization_centres_and_balances() -> None:
+    graph = captured(model("vit"))
+    batch = pixels(12)
+    ranges: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    class Watching(torch.fx.Interpreter):
+        def run_node(self, n: torch.fx.Node) -> object:
+            value = super().run_node(n)
+            if n.target is normal_form.layer_norm and "norm1" in n.name:
+                ranges[n.name] = value.amin((0, 1)), value.amax((0, 1))
+            return value
+
+    find_transform("layer_norm_equalization")(graph, lambda: [batch], lambda images: None)
+    with torch.no_grad():
+        Watching(graph).run(batch)
+    for low, high in ranges.values():
+        assert torch.allclose(low, -high, atol=1e-3 * float(high.max()))
+
+
+def test_unknown_transforms_name_the_known_ones() -> None:
+    with pytest.raises(FullintError, match="unknown transform 'smooth'; known are layer_norm_eq"):
+        find_transform("smooth")
