@@ -70,12 +70,13 @@ int main(int count, char** arguments) {
   std::printf("%-24s %16s %10s %10s %8s %8s\n", "layer", "rows x K x O", "us", "limit us", "TOPS", "of peak");
   for (const Shape& shape : shapes) {
     const auto weights = bench::random_numbers<int8_t>(static_cast<size_t>(shape.inputs * shape.outputs), four_bit ? -8 : -127, four_bit ? 7 : 127);
-    const auto x = bench::random_numbers<uint8_t>(static_cast<size_t>(shape.rows * shape.inputs), 0, 255);
+    const auto numbers = bench::random_numbers<uint8_t>(static_cast<size_t>(shape.rows * shape.inputs + 64), 0, 255);
+    const uint8_t* x = numbers.data() + (64 - reinterpret_cast<uintptr_t>(numbers.data()) % 64) % 64;  // as in an arena
     const auto second = bench::random_numbers<int16_t>(static_cast<size_t>(shape.rows * shape.outputs), -9999, 9999);
     std::vector<int32_t> out(static_cast<size_t>(shape.rows * shape.outputs));
     const LinearSpec spec = specification(shape, weights, four_bit);
     const auto kernel = select_kernels(isa).linear(spec);
-    const ConstRows inputs{x.data(), shape.inputs}, others{second.data(), shape.outputs};
+    const ConstRows inputs{x, shape.inputs}, others{second.data(), shape.outputs};
     if (!agrees(*kernel, spec, shape.rows, inputs, others)) {
       std::printf("%s differs from the portable kernel\n", shape.name);
       return EXIT_FAILURE;

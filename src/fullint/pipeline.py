@@ -16,7 +16,7 @@ from fullint.errors import FullintError
 from fullint.integer.metadata import Agreement, Calibration, ModelMetadata, Provenance
 from fullint.integer.model import IntegerModel
 from fullint.lowering import lower
-from fullint.lowering.comparison import compare
+from fullint.lowering.comparison import Comparison, compare
 from fullint.quantization.graph import QuantizedGraph
 from fullint.quantization.transforms import find_transform
 from fullint.recipes import Recipe, find_recipe
@@ -77,30 +77,33 @@ def quantize(
     program = lower(graph)
     comparison = compare(graph, program, _first(calibration, COMPARED_IMAGES))
     report("lower", 1, 1)
-    provenance = Provenance(
+    metadata = ModelMetadata(
+        preprocessing=spec.to_dict(),
+        class_ids=_as_list(source.class_ids),
+        class_names=_as_list(source.class_names),
+        provenance=_provenance(source, chosen, calibration, comparison),
+    )
+    return IntegerModel(program, metadata)
+
+
+def _provenance(
+    source: ModelSource, recipe: Recipe, calibration: CalibrationSet, comparison: Comparison
+) -> Provenance:
+    return Provenance(
         model=source.name,
         checkpoint=None if source.checkpoint is None else source.checkpoint.name,
         checkpoint_sha256=source.checkpoint_sha256,
         float_bytes=4 * sum(parameter.numel() for parameter in source.model.parameters()),
-        recipe=chosen.name,
-        recipe_declaration=chosen.model_dump(mode="json"),
-        bits=chosen.bits,
+        recipe=recipe.name,
+        recipe_declaration=recipe.model_dump(mode="json"),
+        bits=recipe.bits,
         calibration=Calibration(
-            calibration.used,
-            calibration.content_hash(),
-            calibration.folder_name,
+            calibration.used, calibration.content_hash(), calibration.folder_name
         ),
         simulation_agreement=Agreement(comparison.images, comparison.agreeing),
         layer_report=comparison.rows(),
         fullint_version=__version__,
     )
-    metadata = ModelMetadata(
-        preprocessing=spec.to_dict(),
-        class_ids=_as_list(source.class_ids),
-        class_names=_as_list(source.class_names),
-        provenance=provenance,
-    )
-    return IntegerModel(program, metadata)
 
 
 def _as_source(model: nn.Module, preprocessing: Preprocessing | None) -> ModelSource:

@@ -16,9 +16,7 @@ SIZE = 32
 @functools.cache
 def small_vision_transformer(recipe: str) -> IntegerProgram:
     """17 tokens, width 48, 3 heads, 2 blocks."""
-    from fullint.capture.torchvision_compat import import_timm
-
-    import_timm()
+    _import_timm()
     from timm.models.vision_transformer import VisionTransformer
 
     return _quantized(
@@ -32,9 +30,7 @@ def small_vision_transformer(recipe: str) -> IntegerProgram:
 @functools.cache
 def small_swin(recipe: str) -> IntegerProgram:
     """Two stages of shifted windows."""
-    from fullint.capture.torchvision_compat import import_timm
-
-    import_timm()
+    _import_timm()
     from timm.models.swin_transformer import SwinTransformer
 
     return _quantized(
@@ -51,8 +47,17 @@ def small_swin(recipe: str) -> IntegerProgram:
     )
 
 
+def _import_timm() -> None:
+    for package in ("torch", "timm"):
+        pytest.importorskip(package, reason=f"{package} is not installed: no models to quantize")
+    from fullint.capture.torchvision_compat import import_timm
+
+    import_timm()
+
+
 def _quantized(model, recipe: str) -> IntegerProgram:
-    torch = pytest.importorskip("torch")
+    import torch
+
     from fullint.capture import capture
     from fullint.lowering import lower
     from fullint.quantization.graph import QuantizedGraph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,9 @@ _PACKAGES = ("torch", "torchvision", "timm", "pydantic", "sklearn")
 @contextmanager
 def quantize_extra() -> Iterator[None]:
     """Say how to install what is missing; the block imports it."""
+    # torch's threads otherwise spin while they wait, which made calibration six times slower beside
+    # another busy process on two cores. It has to be said before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         yield
     except ModuleNotFoundError as error:

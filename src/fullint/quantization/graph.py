@@ -42,7 +42,7 @@ class QuantizedGraph:
     """A captured model under a recipe.
 
     Attributes:
-        module: the captured model, float; parameters may be changed by transforms and corrections.
+        module: the captured model, float; transforms may have changed its constants.
         recipe: the declaration it was built from.
         roles: what each activation is for.
         quantizers: of activations, by node; nodes that share a grid share a quantizer.
@@ -83,7 +83,7 @@ class QuantizedGraph:
         return TENSOR
 
     def choose_weight_grids(self) -> None:
-        """(Re)choose the grid of every linear layer's weight from its present values."""
+        """Choose the grid of every linear layer's weight from its present values."""
         for node in self.module.graph.nodes:
             if node.target is normal_form.linear:
                 weight = node.args[1]

@@ -66,7 +66,8 @@ struct EpilogueData {
   NumberType second_type, output_type;
   // For vector kernels; panels cover columns rounded up to 32.
   Route route;
-  bool clips;               // the requantized range is less than that of int16, or of the output if nothing is added
+  NumberType code_type;  // that requantized codes are packed to: of the output, of the table's index, or s16 to be added to
+  bool clips;            // the requantized range is less than that of code_type
   bool saturating_addition;  // the rescaled addition is a + b with a clip
   const Panel* panels;
 };

@@ -127,9 +127,12 @@ void EpilogueConstants::choose_route() {
     return;
   }
   const Requantization& factors = *spec_.requantization;
+  if (data_.has_table && (factors.low < -128 || factors.high > (factors.low < 0 ? 127 : 255))) return;
   if (wide_output || factors.intermediate_bits != 16 || !fits_words(factors.zero_point, factors.low, factors.high)) return;
   data_.route = suits_high(factors) ? Route::high : Route::pairs;
-  data_.clips = !covers(data_.adds ? NumberType::s16 : data_.output_type, factors.low, factors.high);
+  data_.code_type = data_.adds ? NumberType::s16 : data_.output_type;
+  if (data_.has_table) data_.code_type = factors.low < 0 ? NumberType::s8 : NumberType::u8;
+  data_.clips = !covers(data_.code_type, factors.low, factors.high);
 }
 
 void EpilogueConstants::fill_panels(const std::vector<int32_t>& accumulator_correction) {

@@ -50,6 +50,7 @@ class Planner {
   void emit(const Operation& operation);
   void emit_layout(const Operation& operation);
   void emit_reshape(const Operation& operation);
+  bool only_rows_are_read(const Operation& reshape) const;
   void emit_concat(const Operation& operation);
   bool emit_with_kernel(const Operation& operation);
   void emit_linear(const LinearGroup& group);
@@ -59,8 +60,12 @@ class Planner {
   const Tensor& tensor(int index) const { return program_.tensors[index]; }
   void add(std::unique_ptr<Step> step) { plan_.steps.push_back(std::move(step)); }
 
-  // The tensor itself, or a copy in order if a kernel could not read it well.
-  View read_by_kernel(int tensor_index, std::int64_t shortest_run = 1);
+  // A tensor under its own shape.
+  View read(int tensor_index);
+  // A tensor's rows, in order; copied together if a kernel could not read them well.
+  View read_rows(int tensor_index, std::int64_t shortest_run = 1);
+  // The same of an operand that broadcasts to `shape`.
+  View read_broadcast_rows(int tensor_index, const Shape& shape, std::int64_t shortest_run = 1);
 
   const Program& program_;
   const Kernels& kernels_;
@@ -91,10 +96,28 @@ void Planner::find_groups() {
   }
 }
 
-View Planner::read_by_kernel(int tensor_index, std::int64_t shortest_run) {
+View Planner::read(int tensor_index) {
+  const View view = views_.read(tensor_index);
+  const Shape& shape = tensor(tensor_index).shape;
+  if (view.shape == shape) return view;
+  const View copy = views_.fresh(view.type, view.shape);
+  add(make_copy_step("copy", {{view, copy}}, copy));
+  return *reshaped(copy, shape);
+}
+
+View Planner::read_rows(int tensor_index, std::int64_t shortest_run) {
   const View view = views_.read(tensor_index);
   if (suits_row_kernel(view, shortest_run)) return view;
   const View copy = views_.fresh(view.type, view.shape);
+  add(make_copy_step("copy", {{view, copy}}, copy));
+  return copy;
+}
+
+View Planner::read_broadcast_rows(int tensor_index, const Shape& shape, std::int64_t shortest_run) {
+  if (tensor(tensor_index).shape == shape) return read_rows(tensor_index, shortest_run);
+  const View view = broadcasted(read(tensor_index), shape);
+  if (suits_row_kernel(view, shortest_run)) return view;
+  const View copy = views_.fresh(view.type, shape);
   add(make_copy_step("copy", {{view, copy}}, copy));
   return copy;
 }
@@ -106,22 +129,22 @@ void Planner::emit(const Operation& operation) {
     return;
   }
   if (emit_with_kernel(operation)) return;
-  const View output = views_.place(operation.output, false);
+  const View output = views_.place(operation.output, Need::shape);
   if (operation.kind == "add") {
-    auto step = make_add_step(views_.read(operation.inputs.at(0)), views_.read(operation.inputs.at(1)), output);
+    auto step = make_add_step(read(operation.inputs.at(0)), read(operation.inputs.at(1)), output);
     if (step) return add(std::move(step));
   }
   if (const RowFunction function = find_row_function(operation, program_.tensors)) {
     std::vector<View> inputs;
     for (const int input : operation.inputs) {
       const bool is_table = operation.kind == "lookup" && input == operation.inputs[1];
-      if (!is_table) inputs.push_back(views_.read(input));
+      if (!is_table) inputs.push_back(read(input));
     }
     add(make_row_step(operation.kind, function, inputs, output));
   } else if (operation.kind == "sum") {
-    add(make_sum_step(operation, views_.read(operation.inputs.at(0)), output));
+    add(make_sum_step(operation, read(operation.inputs.at(0)), output));
   } else if (operation.inputs.size() == 2) {
-    add(make_matmul_step(operation, views_.read(operation.inputs[0]), views_.read(operation.inputs[1]), output));
+    add(make_matmul_step(operation, read(operation.inputs[0]), read(operation.inputs[1]), output));
   } else {
     throw std::invalid_argument("the engine does not know the operation '" + operation.kind + "'");
   }
@@ -130,7 +153,7 @@ void Planner::emit(const Operation& operation) {
 void Planner::emit_layout(const Operation& operation) {
   if (operation.kind == "reshape") return emit_reshape(operation);
   if (operation.kind == "concat") return emit_concat(operation);
-  const View input = views_.read(operation.inputs.at(0));
+  const View input = read(operation.inputs.at(0));
   if (operation.kind == "slice") {
     views_.set(operation.output,
                sliced(input, operation.attribute("dim"), operation.attribute("start"), operation.attribute("stop")));
@@ -141,7 +164,7 @@ void Planner::emit_layout(const Operation& operation) {
     views_.set(operation.output, permuted(input, operation.list("dims")));
     return;
   }
-  const View output = views_.place(operation.output, false);
+  const View output = views_.place(operation.output, Need::shape);
   if (!is_permute) {
     add(make_copy_step("roll", roll_pieces(operation, input, output), output));
     return;
@@ -154,11 +177,15 @@ void Planner::emit_reshape(const Operation& operation) {
   const View input = views_.read(operation.inputs.at(0));
   const Shape& shape = tensor(operation.output).shape;
   const auto source = reshaped(input, shape);
+  if (!source && !views_.is_placed(operation.output) && only_rows_are_read(operation)) {
+    views_.set(operation.output, input);
+    return;
+  }
   if (source && !views_.is_placed(operation.output)) {
     views_.set(operation.output, *source);
     return;
   }
-  const View output = views_.place(operation.output, false);
+  const View output = views_.place(operation.output, Need::shape);
   if (source) {
     if (!is_same(*source, output)) add(make_copy_step("reshape", {{*source, output}}, output));
     return;
@@ -172,13 +199,22 @@ void Planner::emit_reshape(const Operation& operation) {
   add(make_copy_step("reshape", {{*reshaped(ordered, shape), output}}, output));
 }
 
+// Whether the rows of a reshape's input are all that the reshape's reader needs.
+bool Planner::only_rows_are_read(const Operation& reshape) const {
+  const int user = uses_.only_user(reshape.output);
+  const Shape &before = tensor(reshape.inputs[0]).shape, &after = tensor(reshape.output).shape;
+  if (user < 0 || before.empty() || after.empty() || before.back() != after.back()) return false;
+  const std::string& kind = operation(user).kind;
+  return kind == "rescaled_add" || kind == "layer_norm";
+}
+
 void Planner::emit_concat(const Operation& operation) {
-  const View output = views_.place(operation.output, false);
+  const View output = views_.place(operation.output, Need::shape);
   const auto dim = operation.attribute("dim");
   std::vector<std::pair<View, View>> pieces;
   std::int64_t start = 0;
   for (const int index : operation.inputs) {
-    const View input = views_.read(index);
+    const View input = read(index);
     const View target = sliced(output, dim, start, start + input.shape.at(dim));
     start += input.shape.at(dim);
     if (!is_same(input, target)) pieces.emplace_back(input, target);
@@ -187,35 +223,34 @@ void Planner::emit_concat(const Operation& operation) {
 }
 
 bool Planner::emit_with_kernel(const Operation& operation) {
-  const View input = views_.read(operation.inputs.at(0));
+  const Tensor& in = tensor(operation.inputs.at(0));
   const Tensor& out = tensor(operation.output);
-  const bool same_shape = input.shape == out.shape && input.rank() > 0;
+  if (in.shape != out.shape || in.shape.empty()) return false;
   std::unique_ptr<const RowKernel> kernel;
   std::optional<View> second;
-  if (!same_shape) return false;
   if (operation.kind == "layer_norm") {
     if (const auto spec = layer_norm_spec(program_, operation)) {
       kernel = kernels_.layer_norm(*spec);
     }
   } else if (operation.kind == "requantize") {
     if (const auto factors = column_requantization(program_, operation)) {
-      kernel = kernels_.requantize({out.shape.back(), input.type, out.type, *factors});
+      kernel = kernels_.requantize({out.shape.back(), in.type, out.type, *factors});
     }
   } else if (operation.kind == "lookup") {
     if (const auto table = byte_table(program_, operation)) {
       kernel = kernels_.lookup({out.shape.back(), *table});
     }
   } else if (operation.kind == "rescaled_add") {
-    const View b = views_.read(operation.inputs[1]);
+    const Tensor& b = tensor(operation.inputs.at(1));
     const auto factors = column_addition(program_, operation, false);
-    if (factors && !b.shape.empty() && b.row_length() == out.shape.back()) {
-      kernel = kernels_.rescaled_add({out.shape.back(), input.type, b.type, out.type, *factors});
-      second = read_by_kernel(operation.inputs[1]);
+    if (factors && !b.shape.empty() && b.shape.back() == out.shape.back()) {
+      kernel = kernels_.rescaled_add({out.shape.back(), in.type, b.type, out.type, *factors});
+      second = read_broadcast_rows(operation.inputs[1], out.shape);
     }
   }
   if (!kernel) return false;
-  const View x = read_by_kernel(operation.inputs[0]);
-  add(make_kernel_step(operation.kind, std::move(kernel), x, second, views_.place(operation.output, false)));
+  const View x = read_rows(operation.inputs[0]);
+  add(make_kernel_step(operation.kind, std::move(kernel), x, second, views_.place(operation.output, Need::rows)));
   return true;
 }
 
@@ -238,14 +273,15 @@ void Planner::emit_linear(const LinearGroup& group) {
     const int other = addition.inputs[group.addition_is_swapped ? 0 : 1];
     spec.addition = column_addition(program_, addition, group.addition_is_swapped);
     spec.second_type = tensor(other).type;
-    second = read_by_kernel(other, kShortestRun);
+    second = read_broadcast_rows(other, tensor(last.output).shape, kShortestRun);
   }
   if (tensor(last.output).shape.back() != spec.outputs) {
     throw std::invalid_argument("linear: shapes do not fit");
   }
-  const View x = read_by_kernel(linear.inputs[0], kShortestRun);
+  const View x = read_rows(linear.inputs[0], kShortestRun);
   const std::int64_t operations = 2 * x.rows() * spec.inputs * spec.outputs;
-  add(make_kernel_step("linear", kernels_.linear(spec), x, second, views_.place(last.output, true), operations));
+  add(make_kernel_step("linear", kernels_.linear(spec), x, second, views_.place(last.output, Need::even_rows),
+                       operations));
 }
 
 void Planner::emit_attention(const AttentionGroup& group) {
@@ -262,10 +298,10 @@ void Planner::emit_attention(const AttentionGroup& group) {
     return copy;
   };
   AttentionPlan plan = attention_kernels(program_, group, kernels_);
-  plan.query = rows_in_order(views_.read(scores.inputs[0]));
-  plan.key = rows_in_order(permuted(views_.read(scores.inputs[1]), swap_last));
-  plan.value = rows_in_order(views_.read(product.inputs[1]));
-  plan.output = views_.place(operation(group.last).output, false);
+  plan.query = rows_in_order(read(scores.inputs[0]));
+  plan.key = rows_in_order(permuted(read(scores.inputs[1]), swap_last));
+  plan.value = rows_in_order(read(product.inputs[1]));
+  plan.output = views_.place(operation(group.last).output, Need::shape);
   for (auto& step : make_attention_steps(std::move(plan))) add(std::move(step));
 }
 

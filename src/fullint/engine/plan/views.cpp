@@ -31,12 +31,12 @@ View TensorViews::fresh(NumberType type, const Shape& shape) const {
   return contiguous_view(buffer, type, shape);
 }
 
-View TensorViews::place(int tensor, bool evenly_spaced_rows) {
+View TensorViews::place(int tensor, Need need) {
   if (views_[tensor]) return *views_[tensor];
   const Tensor& type = program_.tensors[tensor];
   const auto before = views_;
-  std::optional<View> view = through_reader(tensor);
-  const bool suits = view && view->has_contiguous_rows() && (!evenly_spaced_rows || RowOffsets(*view).stride());
+  std::optional<View> view = through_reader(tensor, need);
+  const bool suits = view && view->has_contiguous_rows() && (need != Need::even_rows || RowOffsets(*view).stride());
   if (!suits) {
     views_ = before;
     view = fresh(type.type, type.shape);
@@ -45,18 +45,22 @@ View TensorViews::place(int tensor, bool evenly_spaced_rows) {
   return *view;
 }
 
-std::optional<View> TensorViews::through_reader(int tensor) {
+std::optional<View> TensorViews::through_reader(int tensor, Need need) {
   const int user = uses_.only_user(tensor);
   if (user < 0) return std::nullopt;
   const Operation& operation = program_.operations[user];
   if (operation.kind == "reshape") {
-    return reshaped(place(operation.output, false), program_.tensors[tensor].shape);
+    const View result = place(operation.output, Need::shape);
+    const Shape& shape = program_.tensors[tensor].shape;
+    const auto view = reshaped(result, shape);
+    const bool keeps_rows = !shape.empty() && !result.shape.empty() && result.shape.back() == shape.back();
+    return !view && need != Need::shape && keeps_rows ? result : view;
   }
   if (operation.kind == "permute") {
     const Shape& dims = operation.list("dims");
     Shape inverse(dims.size());
     for (std::size_t axis = 0; axis < dims.size(); ++axis) inverse.at(dims[axis]) = axis;
-    return permuted(place(operation.output, false), inverse);
+    return permuted(place(operation.output, Need::shape), inverse);
   }
   if (operation.kind == "concat") {
     if (program_.tensors[operation.output].type != program_.tensors[tensor].type) {
@@ -67,7 +71,7 @@ std::optional<View> TensorViews::through_reader(int tensor) {
     for (const int input : operation.inputs) {
       const std::int64_t size = program_.tensors[input].shape.at(dim);
       if (input == tensor) {
-        return sliced(place(operation.output, false), dim, start, start + size);
+        return sliced(place(operation.output, Need::shape), dim, start, start + size);
       }
       start += size;
     }

@@ -10,6 +10,10 @@
 
 namespace fullint {
 
+// What a step needs to know of a view: the tensor's own shape; or only its rows, in order, under
+// whatever leading axes strides can walk them with; or rows that are evenly spaced besides.
+enum class Need { shape, rows, even_rows };
+
 class TensorViews {
  public:
   TensorViews(const Program& program, const Uses& uses);
@@ -23,14 +27,13 @@ class TensorViews {
 
   // Chooses where a step writes a tensor: straight into the result of the reshape, permute or
   // concat that is its only reader if strides can say it, else into memory of its own.
-  // `evenly_spaced_rows`: the step needs one stride from row to row.
-  View place(int tensor, bool evenly_spaced_rows);
+  View place(int tensor, Need need);
 
   // Memory of its own, in order.
   View fresh(NumberType type, const Shape& shape) const;
 
  private:
-  std::optional<View> through_reader(int tensor);
+  std::optional<View> through_reader(int tensor, Need need);
 
   const Program& program_;
   const Uses& uses_;

@@ -24,8 +24,9 @@ class KernelStep final : public Step {
         x_(x),
         out_(output),
         operations_(operations) {
-    if (x_.view().rows() != units()) throw std::invalid_argument(kind + ": rows do not fit");
-    if (second) second_ = RowView(broadcasted(*second, output.shape));
+    if (x_.view().rows() != units() || (second && second->rows() != units()))
+      throw std::invalid_argument(kind + ": rows do not fit");
+    if (second) second_ = RowView(*second);
     find_runs();
   }
 

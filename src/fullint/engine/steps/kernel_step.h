@@ -14,7 +14,7 @@ namespace fullint {
 // evenly spaced over long enough stretches (`shortest_run` rows).
 bool suits_row_kernel(const View& view, std::int64_t shortest_run = 1);
 
-// `second` is broadcast to the output's rows. `operations`: of the matrix product, for the profile.
+// Rows of x, second and output correspond in their order. `operations`: of the matrix product, for the profile.
 std::unique_ptr<Step> make_kernel_step(const std::string& kind, std::unique_ptr<const RowKernel> kernel, const View& x,
                                        const std::optional<View>& second, const View& output,
                                        std::int64_t operations = 0);

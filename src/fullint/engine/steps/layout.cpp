@@ -128,49 +128,55 @@ class CopyStep final : public Step {
   std::int64_t rows_ = 0;
 };
 
+// Rows of the output, each the sum of `terms_` rows of the input.
 class SumStep final : public Step {
  public:
   SumStep(const Operation& operation, const View& x, const View& output)
       : Step("sum", {x}, output), zero_point_(operation.attribute("zero_point")) {
-    // The axes that stay in front, the summed ones behind: every output element is the sum of
-    // `summed_rows_` rows of the innermost summed axis.
+    // Axes in this order: kept but the last, summed, the last kept one.
     const Shape& dims = operation.list("dims");
     Shape order, kept;
     for (std::int64_t axis = 0; axis < x.rank(); ++axis) {
-      if (std::find(dims.begin(), dims.end(), axis) == dims.end()) {
-        order.push_back(axis);
-        kept.push_back(x.shape[axis]);
-      }
+      if (std::find(dims.begin(), dims.end(), axis) == dims.end()) kept.push_back(axis);
     }
+    if (!kept.empty()) order.assign(kept.begin(), kept.end() - 1);
     order.insert(order.end(), dims.begin(), dims.end());
-    if (kept != output.shape) throw std::invalid_argument("sum: shapes do not fit");
-    in_ = RowView(permuted(x, order));
-    summed_rows_ = in_.view().rows() / element_count(kept);
-    View flat = output;  // one element a row
-    flat.shape.push_back(1);
-    flat.strides.push_back(1);
-    out_ = RowView(flat);
+    if (!kept.empty()) order.push_back(kept.back());
+    View source = permuted(x, order), target = output;
+    if (kept.empty()) {
+      source.shape.push_back(1);
+      source.strides.push_back(1);
+    }
+    if (element_count(output.shape) % source.row_length() != 0 || output.row_length() != source.row_length()) {
+      throw std::invalid_argument("sum: shapes do not fit");
+    }
+    in_ = RowView(source);
+    out_ = RowView(target);
+    terms_ = source.rows() / target.rows();
   }
 
   std::int64_t units() const override { return out_.view().rows(); }
-  std::size_t scratch_bytes() const override { return in_.length() * sizeof(std::int32_t); }
+  std::size_t scratch_bytes() const override { return 2 * in_.length() * sizeof(std::int32_t); }
 
   void run(const Memory& memory, std::byte* scratch, std::int64_t begin, std::int64_t end) const override {
+    const std::int64_t count = in_.length();
     auto* values = reinterpret_cast<std::int32_t*>(scratch);
-    for (std::int64_t element = begin; element < end; ++element) {
-      std::int64_t sum = -zero_point_ * summed_rows_ * in_.length();
-      for (std::int64_t row = 0; row < summed_rows_; ++row) {
-        in_.load(memory, element * summed_rows_ + row, values);
-        for (std::int64_t i = 0; i < in_.length(); ++i) sum += values[i];
+    std::int32_t* sums = values + count;
+    for (std::int64_t row = begin; row < end; ++row) {
+      std::fill(sums, sums + count, 0);
+      for (std::int64_t term = 0; term < terms_; ++term) {
+        in_.load(memory, row * terms_ + term, values);
+        for (std::int64_t i = 0; i < count; ++i) {
+          sums[i] += static_cast<std::int32_t>(values[i] - zero_point_);
+        }
       }
-      const auto result = static_cast<std::int32_t>(sum);
-      out_.store(memory, element, &result);
+      out_.store(memory, row, sums);
     }
   }
 
  private:
   std::int64_t zero_point_;
-  std::int64_t summed_rows_ = 1;
+  std::int64_t terms_ = 1;
   RowView in_, out_;
 };
 

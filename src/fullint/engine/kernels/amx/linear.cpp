@@ -43,13 +43,13 @@ void multiply(const Job& job, const uint8_t* x, int64_t row_stride, const int8_t
     _tile_zero(3);
   }
   for (int64_t block = 0; block < blocks; ++block, x += block_depth, weights += 2 * tile_bytes) {
-    _tile_loadd(6, weights, 64);
     _tile_loadd(4, x, row_stride);
-    FULLINT_MULTIPLY_ADD(is_signed, true, 0, 4, 6);
+    if (two_tiles) _tile_loadd(5, x + 16 * row_stride, row_stride);
+    _tile_loadd(6, weights, 64);
     _tile_loadd(7, weights + tile_bytes, 64);
+    FULLINT_MULTIPLY_ADD(is_signed, true, 0, 4, 6);
     FULLINT_MULTIPLY_ADD(is_signed, true, 1, 4, 7);
     if (two_tiles) {
-      _tile_loadd(5, x + 16 * row_stride, row_stride);
       FULLINT_MULTIPLY_ADD(is_signed, true, 2, 5, 6);
       FULLINT_MULTIPLY_ADD(is_signed, true, 3, 5, 7);
     }

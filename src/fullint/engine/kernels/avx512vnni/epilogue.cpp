@@ -48,9 +48,9 @@ void finish_plain(const EpilogueData& epilogue, int64_t panel, const int32_t* ac
                   int64_t rows, const Rows& out) {
   const int64_t column = panel * panel_columns;
   char* to = element(out, epilogue.output_type, row, column);
-  if (epilogue.output_type == NumberType::u8)
+  if (epilogue.code_type == NumberType::u8)
     return finish_bytes<route, clips, false>(epilogue, panel, accumulators, stride, rows, to, out.row_stride);
-  if (epilogue.output_type == NumberType::s8)
+  if (epilogue.code_type == NumberType::s8)
     return finish_bytes<route, clips, true>(epilogue, panel, accumulators, stride, rows, to, out.row_stride);
   const __mmask32 mask = columns_mask(epilogue.columns - column);
   const Requantizer<route, clips> requantize(epilogue, epilogue.panels[panel]);

@@ -1,0 +1,12 @@
+// One row of scores to attention weights, AVX2, 16 at a time in 16-bit lanes.
+#pragma once
+
+#include "data.h"
+
+namespace fullint::detail {
+
+// Scores: panels of 32 in tile order, INT32_MIN after the last key. `weights`: int16, panels of 32 in natural order, and for
+// log2 codes as many again: high parts (256 times) first, then low parts. Returns the sum of the weights.
+int64_t softmax_row_avx2(const AttentionData& data, const int32_t* scores, int16_t* weights, uint16_t* distances);
+
+}  // namespace fullint::detail
