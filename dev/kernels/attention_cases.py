@@ -15,7 +15,7 @@ DEPTHS = (16, 24, 32, 48, 64, 64, 80)
 
 
 def score_factor(rng: np.random.Generator, span: int) -> tuple[int, int, int]:
-    """(pre_shift, multiplier, shift) from nearly flat to nearly one-hot rows; sometimes anything legal."""
+    """(pre_shift, multiplier, shift) from flat to one-hot rows; sometimes anything legal."""
     if rng.random() < 0.15:
         pre_shift = int(rng.integers(0, 20)) if span < 2**30 else 0
         return pre_shift, int(rng.integers(0, 2**15)), int(rng.integers(0, 31))
@@ -29,13 +29,21 @@ def score_factor(rng: np.random.Generator, span: int) -> tuple[int, int, int]:
 
 def check_attention(rng: np.random.Generator, isas: list[str]) -> list[str]:
     """One head: some of its query rows."""
-    keys, depth, value_depth = int(rng.choice(TOKENS)), int(rng.choice(DEPTHS)), int(rng.choice(DEPTHS))
+    keys, depth, value_depth = (
+        int(rng.choice(TOKENS)),
+        int(rng.choice(DEPTHS)),
+        int(rng.choice(DEPTHS)),
+    )
     rows = int(min(rng.choice([1, 5, 16, 31, 32, 33, 64, 197]), max(keys, 33)))
     dtypes = [str(rng.choice(["uint8", "int8", "int8"])) for _ in range(3)]
-    zeros = [int(rng.integers(*cases.LIMITS[d], endpoint=True)) if d == "uint8" else 0 for d in dtypes]
+    zeros = [
+        int(rng.integers(*cases.LIMITS[d], endpoint=True)) if d == "uint8" else 0 for d in dtypes
+    ]
     q, k, v = (
         cases.numbers(rng, (count, width), *cases.LIMITS[dtype])
-        for count, width, dtype in zip((rows, keys, keys), (depth, depth, value_depth), dtypes, strict=True)
+        for count, width, dtype in zip(
+            (rows, keys, keys), (depth, depth, value_depth), dtypes, strict=True
+        )
     )
     kind = str(rng.choice(binding.KINDS))
     scores = (q - zeros[0]) @ (k - zeros[1]).T
@@ -49,8 +57,14 @@ def check_attention(rng: np.random.Generator, isas: list[str]) -> list[str]:
     factor = score_factor(rng, int(scores.max() - scores.min()))
     rounding = int(rng.choice([0, 425, 512, 599, 1023]))
     value_bits = max(int(np.ceil(np.log2(max(abs(v - zeros[2]).max(), 1)))), 7)
-    fraction_bits = int(rng.integers(0, 14 - value_bits, endpoint=True)) if rng.random() < 0.2 else 14 - value_bits
-    expected = attend(kind, scores, factor, v - zeros[2], zeros, rounding, value_bits, fraction_bits)
+    fraction_bits = (
+        int(rng.integers(0, 14 - value_bits, endpoint=True))
+        if rng.random() < 0.2
+        else 14 - value_bits
+    )
+    expected = attend(
+        kind, scores, factor, v - zeros[2], zeros, rounding, value_bits, fraction_bits
+    )
     output_values, out_dtype = None, "int32"
     if rng.random() < 0.85:
         out_dtype = str(rng.choice(["uint8", "int8", "int16"]))
@@ -60,15 +74,30 @@ def check_attention(rng: np.random.Generator, isas: list[str]) -> list[str]:
         )
         expected = cases.requantize(expected, output_values)
     head = binding.Head(
-        keys, depth, value_depth, *(binding.type_index(dtype) for dtype in dtypes), *zeros, int(addend is not None),
-        binding.KINDS.index(kind), *factor, rounding, value_bits, fraction_bits, binding.type_index(out_dtype), 0,
-        binding.factors(score_values), binding.factors(output_values),
-    )  # fmt: skip
-    operands = [cases.strided(rng, array, dtype) for array, dtype in zip((q, k, v), dtypes, strict=True)]
+        keys,
+        depth,
+        value_depth,
+        *(binding.type_index(dtype) for dtype in dtypes),
+        *zeros,
+        int(addend is not None),
+        binding.KINDS.index(kind),
+        *factor,
+        rounding,
+        value_bits,
+        fraction_bits,
+        binding.type_index(out_dtype),
+        0,
+        binding.factors(score_values),
+        binding.factors(output_values),
+    )
+    operands = [
+        cases.strided(rng, array, dtype) for array, dtype in zip((q, k, v), dtypes, strict=True)
+    ]
     addend_guarded = None if addend is None else cases.strided(rng, addend, "int32")
     what = (
-        f"{kind} rows {rows} keys {keys} depths {depth} {value_depth} {dtypes} zeros {zeros} factor {factor} "
-        f"addend {addend is not None} scores {score_values} bits {value_bits} {fraction_bits} out {output_values}"
+        f"{kind} rows {rows} keys {keys} depths {depth} {value_depth} {dtypes} zeros {zeros} "
+        f"factor {factor} addend {addend is not None} scores {score_values} "
+        f"bits {value_bits} {fraction_bits} out {output_values}"
     )
     differences = []
     for isa in isas:
@@ -79,9 +108,15 @@ def check_attention(rng: np.random.Generator, isas: list[str]) -> list[str]:
 
 
 def attend(
-    kind: str, scores: np.ndarray, factor: tuple[int, int, int], v: np.ndarray, zeros: list[int],
-    rounding: int, value_bits: int, fraction_bits: int,
-) -> np.ndarray:  # fmt: skip
+    kind: str,
+    scores: np.ndarray,
+    factor: tuple[int, int, int],
+    v: np.ndarray,
+    zeros: list[int],
+    rounding: int,
+    value_bits: int,
+    fraction_bits: int,
+) -> np.ndarray:
     """The softmax operation and the product that goes with it."""
     arrays: list[Any] = [np.array([[value]], dtype=np.int64) for value in factor]
     attributes = {"rounding": rounding} if kind == "log2_softmax" else {}

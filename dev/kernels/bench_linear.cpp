@@ -73,7 +73,8 @@ int main(int count, char** arguments) {
     const auto numbers = bench::random_numbers<uint8_t>(static_cast<size_t>(shape.rows * shape.inputs + 64), 0, 255);
     const uint8_t* x = numbers.data() + (64 - reinterpret_cast<uintptr_t>(numbers.data()) % 64) % 64;  // as in an arena
     const auto second = bench::random_numbers<int16_t>(static_cast<size_t>(shape.rows * shape.outputs), -9999, 9999);
-    std::vector<int32_t> out(static_cast<size_t>(shape.rows * shape.outputs));
+    std::vector<int32_t> room(static_cast<size_t>(shape.rows * shape.outputs + 16));
+    int32_t* out = room.data() + (64 - reinterpret_cast<uintptr_t>(room.data()) % 64) % 64 / 4;
     const LinearSpec spec = specification(shape, weights, four_bit);
     const auto kernel = select_kernels(isa).linear(spec);
     const ConstRows inputs{x, shape.inputs}, others{second.data(), shape.outputs};
@@ -82,7 +83,7 @@ int main(int count, char** arguments) {
       return EXIT_FAILURE;
     }
     const double seconds =
-        bench::median_seconds([&] { kernel->run(shape.rows, inputs, others, {out.data(), shape.outputs}); });
+        bench::median_seconds([&] { kernel->run(shape.rows, inputs, others, {out, shape.outputs}); });
     const double products = static_cast<double>(shape.rows * shape.inputs * shape.outputs);
     char size[64];
     std::snprintf(size, sizeof size, "%ldx%ldx%ld", long(shape.rows), long(shape.inputs), long(shape.outputs));

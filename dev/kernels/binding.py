@@ -26,10 +26,14 @@ LIBRARY = Path(
 
 
 class Matrix(ctypes.Structure):
+    """Address and row stride in elements."""
+
     _fields_ = [("data", ctypes.c_void_p), ("row_stride", ctypes.c_int64)]
 
 
 class Factors(ctypes.Structure):
+    """Requantization of entry_points.cpp."""
+
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("given", "count")),
         *((name, ctypes.c_void_p) for name in ("pre_shift", "multiplier", "shift")),
@@ -38,6 +42,8 @@ class Factors(ctypes.Structure):
 
 
 class Addition(ctypes.Structure):
+    """RescaledAddition of entry_points.cpp."""
+
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("given", "count")),
         *((name, ctypes.c_void_p) for name in ("multiplier_a", "multiplier_b", "shift")),
@@ -46,6 +52,8 @@ class Addition(ctypes.Structure):
 
 
 class Head(ctypes.Structure):
+    """AttentionSpec of entry_points.cpp."""
+
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("keys", "depth", "value_depth")),
         *((name, ctypes.c_int32) for name in ("query_type", "key_type", "value_type")),
@@ -132,9 +140,7 @@ def make(kind: str, isa: str, *arguments: Any) -> ctypes.c_void_p:
     return ctypes.c_void_p(getattr(_library, f"make_{kind}")(ISAS.index(isa), *arguments))
 
 
-def run(
-    kernel: ctypes.c_void_p, x: np.ndarray, second: np.ndarray | None, out: np.ndarray
-) -> None:
+def run(kernel: ctypes.c_void_p, x: np.ndarray, second: np.ndarray | None, out: np.ndarray) -> None:
     """Run a RowKernel on all rows of x, and free it."""
     rows = ctypes.c_int64(len(x))
     _library.run_rows(kernel, rows, matrix(x), matrix(second), matrix(out))

@@ -1,6 +1,6 @@
 """Compare every kernel of every instruction set with the specification, bit for bit.
 
-    python dev/kernels/validate.py [--isa amx] [--kind linear] [--seconds 60] [--seed 0]
+python dev/kernels/validate.py [--isa amx] [--kind linear] [--seconds 60] [--seed 0]
 """
 
 from __future__ import annotations
@@ -32,9 +32,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    isas = [arguments.isa] if arguments.isa else [i for i in binding.ISAS if binding.is_supported(i)]
+    isas = (
+        [arguments.isa] if arguments.isa else [i for i in binding.ISAS if binding.is_supported(i)]
+    )
     kinds = [arguments.kind] if arguments.kind else list(CHECKS)
-    end, seed, counts = time.monotonic() + arguments.seconds, arguments.seed, dict.fromkeys(kinds, 0)
+    end, seed, counts = (
+        time.monotonic() + arguments.seconds,
+        arguments.seed,
+        dict.fromkeys(kinds, 0),
+    )
     while time.monotonic() < end:
         for kind in kinds:
             differences = CHECKS[kind](np.random.default_rng(seed), isas)

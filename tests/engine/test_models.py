@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -67,6 +69,18 @@ def test_many_python_threads_share_an_engine(program, pixels, expected, threads)
     for worker in workers:
         worker.join()
     assert not failures
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_has_threads_of_its_own(program, pixels, expected):
+    engine = Engine(program, threads=2)
+    engine.run(pixels[:1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python's, of forking with threads
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(engine.run(pixels), expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_profile_covers_the_run(program, pixels):

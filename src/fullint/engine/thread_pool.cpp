@@ -1,6 +1,7 @@
 #include "thread_pool.h"
 
 #include <map>
+#include <system_error>
 #include <utility>
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -45,7 +46,11 @@ std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
 
 ThreadPool::ThreadPool(int threads) {
   for (int index = 1; index < threads; ++index) {
-    workers_.emplace_back([this, index] { work(index); });
+    try {
+      workers_.emplace_back([this, index] { work(index); });
+    } catch (const std::system_error&) {
+      return;  // the system gives no more threads; those there are do the work
+    }
   }
 }
 

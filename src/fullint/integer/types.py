@@ -81,11 +81,15 @@ class Operand:
         """Whether it differs from image to image: its array then carries the images in front."""
         return self.constant is None
 
-    def values(self) -> np.ndarray:
-        """The constant's values as int64; refuses a computed tensor."""
+    def stored(self) -> np.ndarray:
+        """The constant's values in the type they are stored in; refuses a computed tensor."""
         if self.constant is None:
             raise FullintError("an input that must be a constant is computed")
-        return self.constant.astype(np.int64)
+        return self.constant
+
+    def values(self) -> np.ndarray:
+        """The constant's values as int64; refuses a computed tensor."""
+        return self.stored().astype(np.int64)
 
 
 def broadcast_shape(*operands: Operand) -> tuple[int, ...]:

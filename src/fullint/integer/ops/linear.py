@@ -17,13 +17,14 @@ def infer(x: Operand, weight: Operand, bias: Operand) -> TensorType:
     holds for every partial sum that starts from zero and adds the bias last or first, since
     positive and negative terms are bounded apart.
     """
-    weights, biases = weight.values(), bias.values()
+    weights, biases = weight.stored(), bias.values()
     if weights.ndim != 2 or weights.shape[1] != x.shape[-1] or biases.shape != (weights.shape[0],):
         raise FullintError(f"linear of x {x.shape}, weight {weight.shape}, bias {bias.shape}")
     low, high = min(x.type.low, 0), max(x.type.high, 0)
-    # Python's integers: these bounds may pass int64 before they are refused.
-    positive = np.maximum(weights, 0).sum(1).astype(object)
-    negative = np.minimum(weights, 0).sum(1).astype(object)
+    # Sums over the weights as stored, a wide copy of which is most of a large model's loading
+    # time; then Python's integers: these bounds may pass int64 before they are refused.
+    positive = np.maximum(weights, 0).sum(1, dtype=np.int64).astype(object)
+    negative = np.minimum(weights, 0).sum(1, dtype=np.int64).astype(object)
     highest = positive * high + negative * low + np.maximum(biases, 0)
     lowest = positive * low + negative * high + np.minimum(biases, 0)
     return TensorType((*x.shape[:-1], weights.shape[0]), int(lowest.min()), int(highest.max()))

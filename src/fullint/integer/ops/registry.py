@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,9 +26,14 @@ class OperationDefinition:
     infer: Callable[..., TensorType]
     compute: Callable[..., np.ndarray]
 
+    @functools.cached_property
+    def parameters(self) -> list[inspect.Parameter]:
+        """What `compute` takes."""
+        return list(inspect.signature(self.compute).parameters.values())
+
     def check_signature(self, input_count: int, attributes: Mapping[str, object]) -> None:
         """Refuse a wrong number of inputs, and attributes missing, unknown, mistyped or huge."""
-        parameters = inspect.signature(self.compute).parameters.values()
+        parameters = self.parameters
         positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         if variadic and input_count == 0:

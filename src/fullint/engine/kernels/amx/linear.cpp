@@ -65,24 +65,42 @@ void multiply(const Job& job, const uint8_t* x, int64_t row_stride, const int8_t
   }
 }
 
-template <bool is_signed, bool two_tiles>
-void run(const Job& job, int64_t rows, const ConstRows& x, int64_t row_blocks, int64_t height) {
+// How rows are divided: blocks of one height, where the last may overlap the one before it (only its new rows are finished);
+// or full blocks and 16 last rows, of which at least one is new, if that is less work.
+struct Division {
+  int64_t rows, blocks, height;
+  bool short_end;
+
+  explicit Division(int64_t all) : rows(all), blocks((all + block_rows - 1) / block_rows) {
+    short_end = rows > block_rows && rows % block_rows > 0 && rows % block_rows <= 16;
+    height = short_end ? block_rows : (rows + blocks - 1) / blocks;
+  }
+  bool is_short(int64_t block) const { return height <= 16 || (short_end && block == blocks - 1); }
+  int64_t first_new(int64_t block) const { return block * height; }
+  int64_t first(int64_t block) const {
+    if (block < blocks - 1) return first_new(block);
+    return rows - (short_end ? 16 : height);
+  }
+  int64_t end(int64_t block) const { return block == blocks - 1 ? rows : first_new(block + 1); }
+};
+
+template <bool is_signed>
+void run(const Job& job, const ConstRows& x, const Division& division) {
   const LinearData& data = job.data;
   alignas(64) int32_t accumulators[2][block_rows * panel_columns];
   int8_t* room = data.four_bit
                      ? static_cast<int8_t*>(thread_scratch(Scratch::weights, data.blocks * 2 * tile_bytes))
                      : nullptr;
-  const auto* inputs = static_cast<const uint8_t*>(x.data);
   Pending pending;
   int turn = 0;
   for (int64_t panel = 0; panel < data.panels; ++panel) {
     const int8_t* weights = panel_weights(data, panel, room);
-    for (int64_t block = 0; block < row_blocks; ++block, turn ^= 1) {
-      // All blocks have one height, so the last one overlaps the one before it; only its new rows are finished.
-      const int64_t first_new = block * height, first = first_new + height <= rows ? first_new : rows - height;
-      multiply<is_signed, two_tiles>(job, inputs + first * x.row_stride, x.row_stride, weights, pending,
-                                     accumulators[turn]);
-      pending = {accumulators[turn] + (first_new - first) * panel_columns, panel, first_new, first + height - first_new, 0};
+    for (int64_t block = 0; block < division.blocks; ++block, turn ^= 1) {
+      const int64_t first = division.first(block), first_new = division.first_new(block);
+      const auto* inputs = static_cast<const uint8_t*>(x.data) + first * x.row_stride;
+      (division.is_short(block) ? multiply<is_signed, false> : multiply<is_signed, true>)(job, inputs, x.row_stride, weights,
+                                                                                      pending, accumulators[turn]);
+      pending = {accumulators[turn] + (first_new - first) * panel_columns, panel, first_new, division.end(block) - first_new, 0};
     }
   }
   job.finish_some(pending, block_rows);
@@ -92,14 +110,10 @@ void run(const Job& job, int64_t rows, const ConstRows& x, int64_t row_blocks, i
 
 void linear_amx(const LinearData& data, int64_t rows, const ConstRows& x, const ConstRows& second, const Rows& out) {
   if (rows == 0) return;
-  const int64_t row_blocks = (rows + block_rows - 1) / block_rows, height = (rows + row_blocks - 1) / row_blocks;
+  const Division division(rows);
   const Job job{data, second, out};
-  configure_tiles(height < 16 ? height : 16, height > 16 ? height - 16 : 1);
-  const bool is_signed = data.input_type == NumberType::s8;
-  if (height > 16)
-    (is_signed ? run<true, true> : run<false, true>)(job, rows, x, row_blocks, height);
-  else
-    (is_signed ? run<true, false> : run<false, false>)(job, rows, x, row_blocks, height);
+  configure_tiles(division.height < 16 ? division.height : 16, division.height > 16 ? division.height - 16 : 1);
+  (data.input_type == NumberType::s8 ? run<true> : run<false>)(job, x, division);
   _tile_release();
 }
 

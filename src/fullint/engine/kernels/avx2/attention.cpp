@@ -1,5 +1,8 @@
 // One head with AVX2: keys and values without their zero points as int16, blocks of 16 query rows.
 #include "avx2/avx2.h"
+
+#include <cstring>
+
 #include "avx2/epilogue.h"
 #include "avx2/softmax.h"
 #include "scratch.h"
@@ -37,7 +40,7 @@ void pack(const AttentionData& data, const ConstRows& k, const ConstRows& v, voi
   const Sizes sizes(data);
   auto* keys = static_cast<int16_t*>(packed);
   int16_t* values = keys + sizes.key_words;
-  __builtin_memset(packed, 0, packed_bytes(data));
+  std::memset(packed, 0, packed_bytes(data));
   for (int64_t key = 0; key < data.keys; ++key) {
     const void *k_row = row_of(k, data.key_type, key), *v_row = row_of(v, data.value_type, key);
     for (int64_t i = 0; i < data.depth; ++i)

@@ -4,6 +4,8 @@
 
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "data.h"
 #include "fixed_point.h"
 
@@ -39,7 +41,7 @@ inline HalfAccumulators widen_half(__m256i words) {
 inline __m256i load_words_16(const void* data, NumberType type, int64_t count) {
   alignas(32) char copy[32] = {};
   if (count < 16) {
-    __builtin_memcpy(copy, data, static_cast<size_t>(count * size_of(type)));
+    std::memcpy(copy, data, static_cast<size_t>(count * size_of(type)));
     data = copy;
   }
   if (type == NumberType::s16) return _mm256_loadu_si256(static_cast<const __m256i*>(data));
@@ -58,7 +60,7 @@ inline void store_words_16(void* data, NumberType type, int64_t count, __m256i w
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(low_bytes, low_bytes), 0x88);
     _mm_storeu_si128(static_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
   }
-  if (count < 16) __builtin_memcpy(data, copy, static_cast<size_t>(count * size_of(type)));
+  if (count < 16) std::memcpy(data, copy, static_cast<size_t>(count * size_of(type)));
 }
 
 inline __m256i clip_words(__m256i words, int32_t low, int32_t high) {

@@ -1,5 +1,8 @@
 // Linear layers with AVX2: bytes widened to int16 (inputs once a call, weights once a panel), products of pairs.
 #include "avx2/avx2.h"
+
+#include <cstring>
+
 #include "avx2/epilogue.h"
 #include "scratch.h"
 
@@ -17,7 +20,7 @@ void multiply(const int16_t* left, int64_t left_stride, const int16_t* right, in
     __m256i inputs[rows];
     for (int row = 0; row < rows; ++row) {
       int32_t two;
-      __builtin_memcpy(&two, left + row * left_stride + 2 * pair, 4);
+      std::memcpy(&two, left + row * left_stride + 2 * pair, 4);
       inputs[row] = _mm256_set1_epi32(two);
     }
     for (int part = 0; part < 4; ++part) {

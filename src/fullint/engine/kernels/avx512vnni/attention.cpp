@@ -194,6 +194,8 @@ struct Head {
     scores_of(height, queries, q.row_stride);
     const ScoreChanges changes(data, unit);
     const Padding padding(data.keys);
+    // All maxima first: each takes a dozen dependent steps, which those of other rows can fill.
+    int32_t maxima[block_rows];
     int64_t weight_sums[block_rows];
     for (int64_t i = 0; i < height; ++i) {
       int32_t* scores = room.scores + i * room.score_stride;
@@ -203,8 +205,11 @@ struct Head {
         changes.apply(changes.row_term(unit, queries + i * q.row_stride), addend_row, scores);
       }
       padding.hide(scores);
-      weight_sums[i] = softmax_row_avx512(data, scores, room.weights + i * room.weight_stride, room.distances);
+      maxima[i] = row_maximum_avx512(data, scores);
     }
+    for (int64_t i = 0; i < height; ++i)
+      weight_sums[i] = softmax_row_avx512(data, maxima[i], room.scores + i * room.score_stride,
+                                          room.weights + i * room.weight_stride, room.distances);
     const int64_t stride = sizes.value_panels * 32;
     weigh_values(height, room.weights, room.sums);
     if (is_log2()) weigh_values(height, room.weights + sizes.key_blocks * 64, room.sums + block_rows * stride);

@@ -43,7 +43,9 @@ void attention_run_avx512(const AttentionData& data, const MatrixUnit& unit, int
 // Scores (padded to panels, each in tile order; padding holds INT32_MIN) of one row to weights for the product with v.
 // `weights` has key_blocks * 64 bytes, and for log2 codes as many again: high parts first (256 times), then low parts.
 // `distances` is room for as many int16. Returns the sum of the weights.
-int64_t softmax_row_avx512(const AttentionData& data, const int32_t* scores, uint8_t* weights, uint16_t* distances);
+int64_t softmax_row_avx512(const AttentionData& data, int32_t maximum, const int32_t* scores, uint8_t* weights,
+                           uint16_t* distances);
+int32_t row_maximum_avx512(const AttentionData& data, const int32_t* scores);
 
 // Offsets that make operands fit a unit: what is added to left, and taken from right, bytes.
 static inline int32_t left_offset(const MatrixUnit& unit, NumberType type) {

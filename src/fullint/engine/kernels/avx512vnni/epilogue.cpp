@@ -1,6 +1,7 @@
 // The ends of matrix products, and elementwise operations, AVX-512.
 #include "avx512vnni/epilogue.h"
 
+#include "avx512vnni/table.h"
 #include "instruction_sets.h"
 
 namespace fullint::detail {
@@ -21,11 +22,14 @@ void store_accumulators(const EpilogueData& epilogue, int64_t panel, const int32
   }
 }
 
-// Two rows of codes at a time share the packing to bytes.
+// Two rows of 32 codes in one register, the first row in its low half.
 template <bool is_signed>
-void store_bytes(char* first, char* second, __mmask32 mask, __m512i first_words, __m512i second_words) {
+inline __m512i pack_rows(__m512i first_words, __m512i second_words) {
   const __m512i packed = is_signed ? _mm512_packs_epi16(first_words, second_words) : _mm512_packus_epi16(first_words, second_words);
-  const __m512i bytes = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed);
+  return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed);
+}
+
+inline void store_rows(char* first, char* second, __mmask32 mask, __m512i bytes) {
   _mm256_mask_storeu_epi8(second, mask, _mm512_extracti64x4_epi64(bytes, 1));
   _mm256_mask_storeu_epi8(first, mask, _mm512_castsi512_si256(bytes));
 }
@@ -35,12 +39,38 @@ void finish_bytes(const EpilogueData& epilogue, int64_t panel, const int32_t* ac
                   char* out, int64_t out_stride) {
   const __mmask32 mask = columns_mask(epilogue.columns - panel * panel_columns);
   const Requantizer<route, clips> requantize(epilogue, epilogue.panels[panel]);
-  for (int64_t i = 0; i + 2 <= rows; i += 2, accumulators += 2 * stride, out += 2 * out_stride)
-    store_bytes<is_signed>(out, out + out_stride, mask, requantize(load_accumulators(accumulators)),
-                           requantize(load_accumulators(accumulators + stride)));
-  if (rows % 2 == 0) return;
-  const __m512i words = requantize(load_accumulators(accumulators));
-  store_bytes<is_signed>(out, out, mask, words, words);
+  for (int64_t i = 0; i < rows; i += 2, accumulators += 2 * stride, out += 2 * out_stride) {
+    const bool two = i + 1 < rows;  // else the same row twice
+    const __m512i first = requantize(load_accumulators(accumulators));
+    const __m512i second = two ? requantize(load_accumulators(accumulators + stride)) : first;
+    store_rows(out, two ? out + out_stride : out, mask, pack_rows<is_signed>(first, second));
+  }
+}
+
+// The same with a table's values in place of the codes.
+template <Route route, bool clips, bool is_signed>
+FULLINT_TARGET_VBMI void finish_table(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride,
+                                      int64_t rows, char* out, int64_t out_stride) {
+  const __mmask32 mask = columns_mask(epilogue.columns - panel * panel_columns);
+  const Requantizer<route, clips> requantize(epilogue, epilogue.panels[panel]);
+  const Table lookup(epilogue.table);
+  for (int64_t i = 0; i < rows; i += 2, accumulators += 2 * stride, out += 2 * out_stride) {
+    const bool two = i + 1 < rows;
+    const __m512i first = requantize(load_accumulators(accumulators));
+    const __m512i second = two ? requantize(load_accumulators(accumulators + stride)) : first;
+    store_rows(out, two ? out + out_stride : out, mask, lookup(pack_rows<is_signed>(first, second)));
+  }
+}
+
+template <Route route, bool clips, bool is_signed>
+void finish_codes(const EpilogueData& epilogue, int64_t panel, const int32_t* accumulators, int64_t stride, int64_t rows,
+                  char* out, int64_t out_stride) {
+  if (!epilogue.has_table)
+    return finish_bytes<route, clips, is_signed>(epilogue, panel, accumulators, stride, rows, out, out_stride);
+  if (has_vbmi()) return finish_table<route, clips, is_signed>(epilogue, panel, accumulators, stride, rows, out, out_stride);
+  finish_bytes<route, clips, is_signed>(epilogue, panel, accumulators, stride, rows, out, out_stride);
+  lookup_pieces_avx512(epilogue.table, rows, reinterpret_cast<uint8_t*>(out), out_stride,
+                       epilogue.columns - panel * panel_columns);
 }
 
 template <Route route, bool clips>
@@ -49,9 +79,9 @@ void finish_plain(const EpilogueData& epilogue, int64_t panel, const int32_t* ac
   const int64_t column = panel * panel_columns;
   char* to = element(out, epilogue.output_type, row, column);
   if (epilogue.code_type == NumberType::u8)
-    return finish_bytes<route, clips, false>(epilogue, panel, accumulators, stride, rows, to, out.row_stride);
+    return finish_codes<route, clips, false>(epilogue, panel, accumulators, stride, rows, to, out.row_stride);
   if (epilogue.code_type == NumberType::s8)
-    return finish_bytes<route, clips, true>(epilogue, panel, accumulators, stride, rows, to, out.row_stride);
+    return finish_codes<route, clips, true>(epilogue, panel, accumulators, stride, rows, to, out.row_stride);
   const __mmask32 mask = columns_mask(epilogue.columns - column);
   const Requantizer<route, clips> requantize(epilogue, epilogue.panels[panel]);
   for (int64_t i = 0; i < rows; ++i)
@@ -80,11 +110,6 @@ void finish(const EpilogueData& epilogue, int64_t panel, const int32_t* accumula
     finish_added<route, clips>(epilogue, panel, accumulators, stride, row, rows, second, out);
   else
     finish_plain<route, clips>(epilogue, panel, accumulators, stride, row, rows, out);
-  if (epilogue.has_table) {
-    const int64_t column = panel * panel_columns;
-    lookup_pieces_avx512(epilogue.table, rows, reinterpret_cast<uint8_t*>(element(out, NumberType::u8, row, column)),
-                         out.row_stride, epilogue.columns - column);
-  }
 }
 
 // Reads 32 numbers of any type as int32 in tile order.

@@ -54,13 +54,13 @@ class Exponentials {
   __m512i amplitude_, slope_, curvature_;
 };
 
-__m512i row_maximum(const int32_t* scores, int64_t panels) {
+__m512i largest_lanes(const int32_t* scores, int64_t panels) {
   __m512i first = _mm512_load_si512(scores), second = _mm512_load_si512(scores + 16);
   for (int64_t panel = 1; panel < panels; ++panel) {
     first = _mm512_max_epi32(first, _mm512_load_si512(scores + 32 * panel));
     second = _mm512_max_epi32(second, _mm512_load_si512(scores + 32 * panel + 16));
   }
-  return _mm512_set1_epi32(_mm512_reduce_max_epi32(_mm512_max_epi32(first, second)));
+  return _mm512_max_epi32(first, second);
 }
 
 // 64 codes in 16-bit lanes to bytes in order.
@@ -155,9 +155,14 @@ int64_t exponential_weights(int64_t keys, const int32_t* scores, const Distances
 
 }  // namespace
 
-int64_t softmax_row_avx512(const AttentionData& data, const int32_t* scores, uint8_t* weights, uint16_t* distances) {
-  const int64_t keys = data.keys, panels = (keys + 31) / 32;
-  const Distances distances_of(data, row_maximum(scores, panels));
+int32_t row_maximum_avx512(const AttentionData& data, const int32_t* scores) {
+  return _mm512_reduce_max_epi32(largest_lanes(scores, (data.keys + 31) / 32));
+}
+
+int64_t softmax_row_avx512(const AttentionData& data, int32_t maximum, const int32_t* scores, uint8_t* weights,
+                           uint16_t* distances) {
+  const int64_t keys = data.keys;
+  const Distances distances_of(data, _mm512_set1_epi32(maximum));
   if (data.kind == AttentionKind::exponentials) return exponential_weights(keys, scores, distances_of, weights);
   const int64_t row_sum = store_distances(keys, scores, distances_of, distances);
   if (data.kind == AttentionKind::softmax) return softmax_codes(keys, row_sum, distances, weights);
