@@ -86,9 +86,10 @@ def test_saved_loaded_identical(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_simulation_and_program_agree(name: str, recipe: str) -> None:
     graph, program = lowered(name, recipe)
-    result = compare(graph, program, pixels(5, size_of(name), seed=4).split(3))
-    assert result.images == 5
-    assert result.agreeing >= 4
+    result = compare(graph, program, pixels(40, size_of(name), seed=4).split(7))
+    assert result.images == 40
+    # Random weights: an image in twenty has two classes nearly tied.
+    assert result.agreeing >= 36
     names = {node.name for node in graph.quantizers if isinstance(graph.grids[node], UniformGrid)}
     assert {layer.tensor for layer in result.layers} == names
     assert min(layer.signal_to_difference for layer in result.layers) > 12

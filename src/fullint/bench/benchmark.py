@@ -72,7 +72,7 @@ def run_benchmark(
             with ExitStack() as stack:
                 for peer in peers:
                     assert float_model is not None
-                    _report(progress, f"preparing {peer.name}", 0, rounds)
+                    _report(progress, f"batch {batch}, threads {count}: {peer.name}", 0, rounds)
                     task = PeerTask(float_model, normalised, batch, count, Path(folder), stack)
                     _prepare(peer, task, runs, skipped)
                 report = functools.partial(_report, progress, f"batch {batch}, threads {count}")
@@ -106,7 +106,9 @@ def _prepare(peer: Peer, task: PeerTask, runs: dict[str, Run], skipped: dict[str
     if peer.name in skipped:
         return
     try:
-        runs[peer.name] = peer.prepare(task)
+        run = peer.prepare(task)
+        run()
+        runs[peer.name] = run
     except PeerUnavailableError as error:
         skipped[peer.name] = str(error)
     except Exception as error:  # other people's code: the benchmark goes on without it

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+from pathlib import Path
 
 from fullint.bench.results import ENGINE, BenchmarkResults
 from fullint.errors import FullintError
+from fullint.integer.output_directory import replace_file
 
 
 def draw_chart(results: BenchmarkResults, path: str | os.PathLike[str]) -> None:
@@ -31,4 +34,6 @@ def draw_chart(results: BenchmarkResults, path: str | os.PathLike[str]) -> None:
         axes.set_xlabel("images a second")
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{results.model} on {results.machine['cpu']} ({results.isa})", fontsize=11)
-    figure.savefig(path, dpi=150)
+    target, drawn = Path(path), io.BytesIO()
+    figure.savefig(drawn, format=target.suffix[1:] or "png", dpi=150)
+    replace_file(target, drawn.getvalue())

@@ -10,12 +10,21 @@ from importlib import metadata
 from pathlib import Path
 
 from fullint.engine import supported_isas
+from fullint.version import __version__
 
-PACKAGES = ("numpy", "torch", "openvino", "nncf", "onnxruntime", "onnx")
+PACKAGES = ("numpy", "torch", "timm", "openvino", "nncf", "onnxruntime", "onnx", "onnxscript")
+# What changes the speed of runtimes from outside.
+VARIABLES = (
+    "FULLINT_ISA",
+    "ONEDNN_MAX_CPU_ISA",
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "KMP_BLOCKTIME",
+)
 
 
 def describe_machine() -> dict[str, object]:
-    """CPU, cores, instruction sets, system, commit, date and the versions of what is installed."""
+    """CPU, cores, instruction sets, system, commit, date, versions, settings."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "cpu": _cpu_name(),
@@ -25,7 +34,9 @@ def describe_machine() -> dict[str, object]:
         "python": platform.python_version(),
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "versions": {name: version for name in PACKAGES if (version := _version(name))},
+        "versions": {"fullint": __version__}
+        | {name: version for name in PACKAGES if (version := _version(name))},
+        "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fullint.errors import FullintError
+from fullint.integer.output_directory import replace_file
 
 ENGINE = "fullint"
 SCHEMA = 1
@@ -59,7 +60,7 @@ class BenchmarkResults:
         machine: see `describe_machine`.
         isa: instruction set of the engine.
         measurements: one for each candidate, batch size and number of threads.
-        settings: of each peer, in words.
+        settings: of each peer, in words; of `fullint` what it runs, where that is known.
         skipped: peers that could not run, and why.
         profile: share of the engine's time by kind of operation (one thread).
     """
@@ -90,9 +91,10 @@ class BenchmarkResults:
 
 
 def save_results(results: BenchmarkResults, path: str | os.PathLike[str]) -> None:
-    """Write them as JSON."""
+    """Write them as JSON, in one step."""
     content = {"schema": SCHEMA, **asdict(results)}
-    Path(path).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    replace_file(Path(path), text.encode())
 
 
 def load_results(path: str | os.PathLike[str]) -> BenchmarkResults:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from fullint.cli.bench import bench
 from fullint.cli.console import printable
 from fullint.cli.demo import demo
 from fullint.cli.evaluate import evaluate
@@ -19,7 +20,7 @@ from fullint.cli.recipes import recipes
 from fullint.errors import FullintError
 from fullint.version import __version__
 
-COMMANDS = (quantize, evaluate, inspect, recipes, demo)
+COMMANDS = (quantize, evaluate, inspect, recipes, bench, demo)
 
 
 class CommandGroup(TyperGroup):

@@ -59,4 +59,6 @@ def need(package: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise PeerUnavailableError(f"{package} is not installed ({error})") from error
+        raise PeerUnavailableError(
+            f"{package} is not installed ({error}); run: pip install 'fullint[bench]'"
+        ) from error

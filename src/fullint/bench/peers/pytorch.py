@@ -14,6 +14,8 @@ def _prepare(task: PeerTask, *, bfloat16: bool, compiles: bool) -> Callable[[], 
     dtype = torch.bfloat16 if bfloat16 else torch.float32
     model = copy.deepcopy(task.model).to(dtype).eval()
     if compiles:
+        # Every task is compiled anew; past a limit of recompilations torch would run eagerly.
+        torch.compiler.reset()
         model = torch.compile(model, dynamic=False)
     images = torch.from_numpy(task.input).to(dtype)
 
