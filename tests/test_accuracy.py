@@ -1,6 +1,6 @@
 """Accuracy on real weights and real images, of the integer program, at the bar the project set.
 
-Agreement is with the float model on the same pixels, on the first 1300 validation images; the bars of
+Agreement is with the float model on the same pixels, on 1300 validation images; the bars of
 `fq-vit` are what its authors' simulation reaches with these weights.
 """
 

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from fullint import engine
 from fullint.bench import PEERS, BenchmarkResults, find_peers, run_benchmark, save_results
 from fullint.bench.chart import draw_chart
 from fullint.bench.peers import Peer
-from fullint.bench.results import ENGINE, Measurement
+from fullint.bench.results import ENGINE
+from fullint.bench.tables import profile_table, times_table
 from fullint.cli.console import StepProgress, print_facts, printable, warn
 from fullint.cli.extra import quantize_extra
 from fullint.cli.interrupts import interrupts
@@ -103,7 +102,7 @@ def bench(
     All run the same model on the same images of noise, by turns, at every batch size with every
     number of threads. A timm model is quantized first, with ranges measured on noise. Times are
     medians of single runs. FULLINT_ISA chooses the engine's instruction set, ONEDNN_MAX_CPU_ISA
-    that of most peers.
+    that of most peers, OMP_WAIT_POLICY how torch's threads wait (here PASSIVE unless it is set).
 
     \b
     Examples:
@@ -118,6 +117,8 @@ def bench(
     _refuse_contradictions(folder, model, float_name, reference, checkpoint, random_weights)
     if folder is not None and img_size is not None:
         raise typer.BadParameter("a saved model has its size; leave out --img-size")
+    if folder is not None and recipe != "default":
+        raise typer.BadParameter("a saved model is quantized already; leave out --recipe")
     chosen = _chosen_peers(peers, float_name)
     files = _output_files(output, Path(folder or model))
     if not engine.available():
@@ -133,13 +134,22 @@ def bench(
         if chosen and float_name is not None:
             source = _float_model(float_name, checkpoint, random_weights, integer)
     results = _measured(integer, source, chosen, batch or [1, 16], threads or [1, 2], rounds)
-    weights = "random weights" if random_weights else f"weights of {checkpoint or 'timm'}"
-    told = "saved model" if folder is not None else f"recipe {recipe}, ranges of noise, {weights}"
+    told = (
+        f"recipe {integer.metadata.provenance.recipe or 'unknown'}, "
+        + ("saved model" if folder is not None else "ranges of noise")
+        + ("" if source is None else f"; float model {source.name}, ")
+        + ("" if source is None else _weights(checkpoint, random_weights))
+    )
     results = replace(results, settings={ENGINE: told} | results.settings)
     _print_results(results)
-    _print_profile(results)
     if files is not None:
         _save(results, *files)
+
+
+def _weights(checkpoint: Path | None, random_weights: bool) -> str:
+    if random_weights:
+        return "random weights"
+    return "timm's weights" if checkpoint is None else f"weights of {checkpoint.name}"
 
 
 def _refuse_contradictions(
@@ -186,7 +196,7 @@ def _quantized(
     name: str, checkpoint: Path | None, random_weights: bool, recipe: str, img_size: int | None
 ) -> tuple[IntegerModel, ModelSource]:
     options: dict[str, Any] = {} if img_size is None else {"img_size": img_size}
-    with StepProgress() as progress, _torch_as_users_have_it():
+    with StepProgress() as progress, quantize_extra():
         import fullint
         from fullint.recipes import find_recipe
 
@@ -202,7 +212,7 @@ def _quantized(
 def _float_model(
     name: str, checkpoint: Path | None, random_weights: bool, model: IntegerModel
 ) -> ModelSource:
-    with _torch_as_users_have_it():
+    with quantize_extra():
         from fullint.sources import load_reference, load_timm_model
 
         if not random_weights:
@@ -215,16 +225,6 @@ def _float_model(
             in_chans=channels,
             img_size=height if height == width else (height, width),
         )
-
-
-@contextlib.contextmanager
-def _torch_as_users_have_it() -> Any:
-    """The extra without its waiting policy: torch is measured here, and that would slow it."""
-    policy = os.environ.get("OMP_WAIT_POLICY")
-    with quantize_extra():
-        if policy is None:
-            os.environ.pop("OMP_WAIT_POLICY", None)
-        yield
 
 
 def _noise(shape: tuple[int, ...]) -> np.ndarray:
@@ -271,7 +271,7 @@ class _PlainProgress:
 
 
 def _print_results(results: BenchmarkResults) -> None:
-    machine, points = results.machine, results.points()
+    machine = results.machine
     print_facts(
         [
             ("model", results.model),
@@ -280,65 +280,13 @@ def _print_results(results: BenchmarkResults) -> None:
             ("commit", machine["commit"] or "unknown"),
         ]
     )
-    measured = {(m.name, m.batch, m.threads): m for m in results.measurements}
-    names = [ENGINE, *(name for name in PEERS if any(m[0] == name for m in measured))]
-    best = {
-        min(peers, key=lambda m: m.milliseconds)
-        for point in points
-        if (peers := [m for m in results.at(*point) if m.name != ENGINE])
-    }
-    table = _table(
-        "milliseconds a run",
-        *(f"batch {b}\n{t} thread{'s' if t > 1 else ''}" for b, t in points),
-    )
-    for name in names:
-        cells = [measured.get((name, *point)) for point in points]
-        table.add_row(name, *(_time(cell, cell in best) for cell in cells))
-    table.add_section()
-    own = [measured[ENGINE, *point] for point in points]
-    table.add_row(f"{ENGINE}, images/s", *(f"{m.images_per_second:.1f}" for m in own))
-    if best:
-        ratios = [results.advantage(*point) for point in points]
-        table.add_row(
-            f"best peer / {ENGINE}", *("-" if r is None else f"{r:.2f} times" for r in ratios)
-        )
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(times_table(results))
     typer.echo("median ± half the way from the 10th to the 90th percentile; * the best peer")
     for name, reason in results.skipped.items():
         typer.echo(printable(f"not measured: {name}: {reason}"))
-
-
-def _time(measurement: Measurement | None, is_best: bool) -> str:
-    if measurement is None:
-        return "-"
-    m = measurement
-    digits = 2 if m.milliseconds < 100 else 1
-    spread = (m.high - m.low) / 2
-    return f"{m.milliseconds:.{digits}f} ±{spread:.{digits}f}{' *' if is_best else ''}"
-
-
-def _print_profile(results: BenchmarkResults) -> None:
-    table = _table("one image, one thread", "steps", "ms", "share", "M mult-adds", "GOPS")
-    for step in results.profile:
-        operations, seconds = step["operations"], step["seconds"]
-        known = operations > 0 and seconds > 0
-        table.add_row(
-            step["kind"],
-            str(step["steps"]),
-            f"{1000 * seconds:.3f}",
-            f"{100 * step['share']:.1f} %",
-            f"{operations / 2e6:.1f}" if known else "",
-            f"{operations / seconds / 1e9:.0f}" if known else "",
-        )
-    Console(highlight=False).print(table)
+    console.print(profile_table(results))
     typer.echo("GOPS: 1e9 multiplications and additions a second, of matrix products alone")
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
-    return table
 
 
 def _save(results: BenchmarkResults, data: Path, chart: Path) -> None:
