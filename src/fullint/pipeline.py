@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import numpy as np
+import torch
 from torch import Tensor, fx, nn
 
 from fullint.calibration import CalibrationSet
@@ -24,6 +25,7 @@ from fullint.sources import ModelSource
 from fullint.version import __version__
 
 COMPARED_IMAGES = 8
+TRANSFORM_TOLERANCE = 1e-3
 Progress = Callable[[str, int, int], None]
 
 
@@ -133,11 +135,27 @@ def _calibrated_graph(
         done += images
         report("calibrate", min(done, total), total)
 
-    for transform in transforms:
-        transform(captured, calibration.batches, on_batch)
+    with _unchanged_logits(captured, calibration):
+        for transform in transforms:
+            transform(captured, calibration.batches, on_batch)
     graph.calibrate(calibration.batches, on_batch)
     report("calibrate", total, total)
     return graph
+
+
+@contextmanager
+def _unchanged_logits(captured: fx.GraphModule, calibration: CalibrationSet) -> Iterator[None]:
+    """Refuse a model that the transforms in the block changed by more than float rounding."""
+    (pixels,) = _first(calibration, 1)
+    with torch.no_grad():
+        before = captured(pixels)
+        yield
+        difference = float((captured(pixels) - before).abs().max())
+    if not difference <= TRANSFORM_TOLERANCE * float(before.abs().max()) + 1e-6:
+        raise FullintError(
+            f"the recipe's transforms changed the float model's logits by {difference:.3g}; "
+            "the model has a structure they do not know; choose a recipe without transforms"
+        )
 
 
 def _first(calibration: CalibrationSet, count: int) -> Iterator[Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fullint.errors import FullintError
@@ -20,19 +20,8 @@ def append_results(path: str | os.PathLike[str], row: Mapping[str, object]) -> N
     """
     path = Path(path).resolve()  # a link keeps pointing at the file that is replaced
     columns = list(row)
-    try:
-        existing = path.read_text(encoding="utf-8-sig") if path.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise FullintError(
-            f"results file {str(path)!r} cannot be read: {_reason(error)}"
-        ) from error
-    if existing.strip():
-        found = next(csv.reader(io.StringIO(existing)))
-        if found != columns:
-            raise FullintError(
-                f"results file {str(path)!r} has other columns ({', '.join(found)}) than this run "
-                f"({', '.join(columns)}); give a new file"
-            )
+    existing = check_columns(path, columns)
+    if existing:
         text = existing if existing.endswith("\n") else existing + "\n"
     else:
         text = _csv_line(columns)
@@ -42,6 +31,29 @@ def append_results(path: str | os.PathLike[str], row: Mapping[str, object]) -> N
         raise FullintError(
             f"results file {str(path)!r} cannot be written: {_reason(error)}"
         ) from error
+
+
+def check_columns(path: str | os.PathLike[str], columns: Sequence[str]) -> str:
+    """The text of the CSV file `path`, "" where there is none.
+
+    Raises FullintError where the file has other columns or cannot be read.
+    """
+    path = Path(path).resolve()
+    try:
+        existing = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise FullintError(
+            f"results file {str(path)!r} cannot be read: {_reason(error)}"
+        ) from error
+    if existing.strip():
+        found = next(csv.reader(io.StringIO(existing)))
+        if found != list(columns):
+            raise FullintError(
+                f"results file {str(path)!r} has other columns ({', '.join(found)}) than this run "
+                f"({', '.join(columns)}); give a new file"
+            )
+        return existing
+    return ""
 
 
 def _csv_line(values: list[object] | list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,8 @@ def load_reference(
     if config is not None and height == width != config.input_size[-1]:
         options["img_size"] = height
     source = load_timm_model(name, checkpoint, **options)
+    if config is None and height == width != source.preprocessing.height:
+        source = load_timm_model(name, checkpoint, **options, img_size=height)
     spec = source.preprocessing
     for what, theirs, ours in (
         ("images", (spec.height, spec.width, spec.channels), (height, width, channels)),
@@ -163,7 +166,11 @@ def _require_known(timm: Any, name: str) -> None:
 
 def _load_weights(timm: Any, model: nn.Module, checkpoint: Path, name: str) -> None:
     try:
-        timm.models.load_checkpoint(model, str(checkpoint), strict=True, weights_only=True)
+        # The model's own filter knows its older names, and brings positions to another image size.
+        key_filter = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+        timm.models.load_checkpoint(
+            model, str(checkpoint), strict=True, filter_fn=key_filter, weights_only=True
+        )
     except Exception as error:  # whatever a damaged file makes its reader raise
         if isinstance(error, RuntimeError) and "loading state_dict" in str(error):
             raise FullintError(

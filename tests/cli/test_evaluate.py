@@ -159,7 +159,7 @@ def test_refuses_a_reference_that_is_not_the_model_s(
     timm.models.save_for_hf(timm.create_model("test_vit"), tmp_path / "hub")
     other = run(*arguments, "--reference", f"local-dir:{tmp_path / 'hub'}")
     assert other.code == 1
-    assert "has images (160, 160, 3), the integer model (32, 32, 3)" in other.err
+    assert "has classes 1000, the integer model 3" in other.err
 
 
 def test_refuses_a_results_file_that_cannot_be_before_the_work(

@@ -51,6 +51,38 @@ def test_channels_that_are_a_point(transform: str) -> None:
             assert torch.isfinite(getattr(graph, node.target)).all()
 
 
+class SharedLayer(torch.nn.Module):
+    """Two blocks with a LayerNorm each and one linear layer between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = torch.nn.Conv2d(3, 16, 8, 8)
+        self.norms = torch.nn.ModuleList([torch.nn.LayerNorm(16), torch.nn.LayerNorm(16)])
+        self.linear = torch.nn.Linear(16, 16)
+        self.head = torch.nn.Linear(16, 5)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        tokens = self.patches(image).flatten(2).transpose(1, 2)
+        for norm in self.norms:
+            tokens = tokens + self.linear(norm(tokens))
+        return self.head(tokens.mean(1))
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_shared_layers_are_left_alone(transform: str) -> None:
+    torch.manual_seed(0)
+    module = SharedLayer()
+    with torch.no_grad():
+        for index, norm in enumerate(module.norms):
+            norm.weight.copy_(torch.rand(16) * 4 ** (index + 1))
+    graph = captured(module)
+    batch = pixels(6)
+    with torch.no_grad():
+        before = graph(batch)
+        find_transform(transform)(graph, lambda: [batch], lambda images: None)
+        assert_same(before, graph(batch))
+
+
 def test_equalization_centres_and_balances() -> None:
     graph = captured(model("vit"))
     batch = pixels(12)

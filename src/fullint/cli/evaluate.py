@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ from fullint.data.selection import evenly_spread
 from fullint.errors import FullintError
 from fullint.integer import artifact
 from fullint.integer.model import IntegerModel, load_model
-from fullint.results_file import append_results
+from fullint.results_file import append_results, check_columns
 from fullint.version import __version__
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Use at most so many images, evenly spread over the folder."),
     ] = None,
+    crop_pct: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Crop fraction, instead of that saved with the model."),
+    ] = None,
     results_file: Annotated[
         Path | None, typer.Option(help="CSV file to append the result to.", show_default=False)
     ] = None,
@@ -83,7 +88,13 @@ def evaluate(
     if results_file is not None and not results_file.absolute().parent.is_dir():
         raise FullintError(f"results file {str(results_file)!r} lies in a folder that is not there")
     model = load_model(artefact)
-    loader, labels = _images(model, data_dir, class_map, limit, batch_size, strict)
+    preprocessing = _preprocessing(model, crop_pct)
+    origin = _origin(model, artefact)
+    given = {"reference": reference or "", "crop_pct": preprocessing.crop_pct}
+    if results_file is not None:  # refused now rather than after the work
+        nothing = evaluation.Evaluation(images=1, top1=0, top5=0, k=1)
+        check_columns(results_file, [*origin, "data", *nothing.row(), *given])
+    loader, labels = _images(model, preprocessing, data_dir, class_map, limit, batch_size, strict)
     with StepProgress() as progress:
         predict = None
         if reference is not None:
@@ -98,18 +109,30 @@ def evaluate(
     for sentence in describe_skipped(loader.skipped):
         warn(sentence)
     typer.echo(result)
-    typer.echo(f"{seconds:.1f} s, {result.images / seconds:.1f} images/s")
-    row = {"data": data_dir.resolve().name, **result.row(), "reference": reference or ""}
+    # With a reference, most of the time is the float model's.
+    rate = "" if reference else f", {result.images / seconds:.1f} images/s with decoding"
+    typer.echo(f"{seconds:.1f} s{rate}")
+    row = {"data": data_dir.resolve().name, **result.row(), **given}
     if results_file is not None:
         with interrupts.held_back(f"the result was added to {str(results_file)!r} before"):
-            append_results(results_file, _origin(model, artefact) | row)
+            append_results(results_file, origin | row)
     if record:
         with interrupts.held_back(f"the result was recorded in {str(artefact)!r} before"):
             artifact.add_measurement(artefact, row)
 
 
+def _preprocessing(model: IntegerModel, crop_pct: float | None) -> Preprocessing:
+    if model.preprocessing is None:
+        raise FullintError(
+            "the saved model does not say how images are prepared for it, so none can be read"
+        )
+    saved = Preprocessing.from_dict(model.preprocessing)
+    return saved if crop_pct is None else replace(saved, crop_pct=crop_pct)
+
+
 def _images(
     model: IntegerModel,
+    preprocessing: Preprocessing,
     data_dir: Path,
     class_map: Path | None,
     limit: int | None,
@@ -117,11 +140,6 @@ def _images(
     strict: bool,
 ) -> tuple[ImageLoader, Any]:
     """The images as the model wants them, and their class indices."""
-    if model.preprocessing is None:
-        raise FullintError(
-            "the saved model does not say how images are prepared for it, so none can be read"
-        )
-    preprocessing = Preprocessing.from_dict(model.preprocessing)
     folder = ImageFolder.scan(data_dir)
     classes = resolve_class_map(folder.labels, model.classes, class_map, model.metadata.class_ids)
     labels = classes.indices(folder.labels)
@@ -144,5 +162,6 @@ def _origin(model: IntegerModel, artefact: Path) -> dict[str, object]:
         "artefact": artefact.resolve().name,
         "model": provenance.model or "",
         "recipe": provenance.recipe or "",
+        "bits": "/".join(str(bits) for bits in provenance.bits.values()),
         "fullint_version": __version__,
     }

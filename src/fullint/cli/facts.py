@@ -36,8 +36,10 @@ def integer_line(model: IntegerModel) -> str:
 
 def peak_memory() -> str:
     """Largest resident memory of this process so far."""
-    import resource  # not on Windows
-
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return "unknown"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return megabytes(peak if sys.platform == "darwin" else 1024 * peak)
 

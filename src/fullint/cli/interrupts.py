@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: an orderly stop at any moment, and a true sentence on what was written."""
+"""Ctrl-C, SIGTERM, SIGHUP: an orderly stop at any moment, a true sentence on what is written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # the last is not everywhere
+_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
 class Interrupts:
@@ -29,7 +30,7 @@ class Interrupts:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt for both signals; an ignored one (`nohup`) stays ignored."""
+        """Raise KeyboardInterrupt for these signals; an ignored one (`nohup`) stays ignored."""
         self.__init__()  # type: ignore[misc]
         previous: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -57,7 +58,7 @@ class ImageFolder:
         """Number of images."""
         return len(self.relative_names)
 
-    @property
+    @functools.cached_property
     def paths(self) -> tuple[Path, ...]:
         """Where to open each image."""
         return tuple(self.root / name for name in self.relative_names)

@@ -66,7 +66,7 @@ def write_directory(
                     _write_durably(new / name, data)
                 _flush_directory(new)
                 verify(new)
-                if final.exists():
+                if overwrite and final.exists():
                     os.rename(final, replaced)
                 os.rename(new, final)
                 _flush_directory(final.parent)

@@ -17,6 +17,7 @@ import torch.fx
 from torch import Tensor
 
 from fullint.capture import normal_form
+from fullint.quantization.roles import is_constant
 from fullint.quantization.transforms.channel_statistics import ChannelStatistics, channel_statistics
 from fullint.quantization.transforms.readers import linear_readers, parameter
 from fullint.quantization.transforms.registry import Batches, register
@@ -28,13 +29,21 @@ BALANCES = [0.05 * step for step in range(21)]
 def equalize_layer_norms(
     module: torch.fx.GraphModule, batches: Batches, on_batch: Callable[[int], None]
 ) -> None:
-    """Change every LayerNorm that only linear layers with a bias read."""
+    """Change every LayerNorm that only linear layers with a bias read, all with constants of their
+    own: what another layer shares cannot be changed for one.
+    """
     readers = {
         node: linears
         for node in module.graph.nodes
         if node.target is normal_form.layer_norm
         and (linears := linear_readers(node))
         and all(linear.args[2] is not None for linear in linears)
+        and all(
+            len(constant.users) == 1
+            for reader in (node, *linears)
+            for constant in reader.all_input_nodes
+            if is_constant(constant)
+        )
     }
     for node, statistics in channel_statistics(module, set(readers), batches, on_batch).items():
         weight = torch.cat([parameter(module, linear.args[1]) for linear in readers[node]]).double()
