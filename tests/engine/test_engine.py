@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,16 @@ def test_threads_from_the_environment(program, monkeypatch):
     monkeypatch.setenv("FULLINT_THREADS", "3")
     assert default_threads() == Engine(program).threads == 3
     assert Engine(program, threads=2).threads == 2
+
+
+@pytest.mark.parametrize("name", ["sched_getaffinity", "cpu_count"])
+def test_threads_on_a_machine_of_many_processors(program, monkeypatch, name):
+    monkeypatch.delenv("FULLINT_THREADS", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5000)
+    if name == "sched_getaffinity":
+        monkeypatch.setattr(os, name, lambda _: set(range(5000)), raising=False)
+    assert default_threads() == Engine(program).threads == 1024
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])

@@ -30,6 +30,8 @@ except ImportError as error:
 
 __all__ = ["Engine", "StepTime", "available", "default_threads", "supported_isas"]
 
+MOST_THREADS = 1024
+
 
 def available() -> bool:
     """Whether the compiled engine is installed."""
@@ -49,8 +51,8 @@ def default_threads() -> int:
             raise FullintError(f"FULLINT_THREADS is '{text}'; it must be a positive number")
         return int(text)
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(len(os.sched_getaffinity(0)), MOST_THREADS)
+    return min(os.cpu_count() or 1, MOST_THREADS)
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ class Engine:
                 "with a C++ compiler present, or set FULLINT_ENGINE=interpreter"
             )
         threads = default_threads() if threads is None else threads
-        if not 1 <= threads <= 1024:
-            raise FullintError(f"threads is {threads}; it must lie in [1, 1024]")
+        if not 1 <= threads <= MOST_THREADS:
+            raise FullintError(f"threads is {threads}; it must lie in [1, {MOST_THREADS}]")
         self.input_shape = program.input_shape[1:]
         self.classes = program.output_type.shape[-1]
         try:

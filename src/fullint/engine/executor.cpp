@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 
+#include "fork_lock.h"
 #include "rows.h"
 
 namespace fullint {
@@ -42,7 +43,7 @@ class Executor::Lease {
  public:
   explicit Lease(const Executor& executor) : executor_(executor) {
     {
-      const std::lock_guard<std::mutex> lock(executor.mutex_);
+      const std::lock_guard<std::mutex> lock(fork_lock());
       if (!executor.idle_.empty()) {
         workspace_ = std::move(executor.idle_.back());
         executor.idle_.pop_back();
@@ -53,7 +54,7 @@ class Executor::Lease {
     }
   }
   ~Lease() {
-    const std::lock_guard<std::mutex> lock(executor_.mutex_);
+    const std::lock_guard<std::mutex> lock(fork_lock());
     if (executor_.idle_.size() < kMostIdleWorkspaces) {
       executor_.idle_.push_back(std::move(workspace_));
     }

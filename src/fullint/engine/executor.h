@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -23,6 +22,8 @@ class Executor {
  public:
   Executor(Plan plan, int threads);
   ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
 
   // pixels: `images` images in order, uint8; logits: int32, in order. Any number of threads may
   // call at once.
@@ -49,8 +50,7 @@ class Executor {
 
   Plan plan_;
   int threads_;
-  mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Workspace>> idle_;
+  mutable std::vector<std::unique_ptr<Workspace>> idle_;  // under the fork lock
 };
 
 }  // namespace fullint

@@ -4,11 +4,10 @@
 #include <system_error>
 #include <utility>
 
+#include "fork_lock.h"
+
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
-#endif
-#ifndef _WIN32
-#include <unistd.h>
 #endif
 
 namespace fullint {
@@ -23,23 +22,14 @@ void pause() {
 #endif
 }
 
-// Threads do not survive a fork: a child process has pools of its own.
-long process_id() {
-#ifdef _WIN32
-  return 0;
-#else
-  return static_cast<long>(getpid());
-#endif
-}
-
 }  // namespace
 
 std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
-  static std::mutex mutex;
-  // A pool is never destroyed: in a forked child the threads to join do not exist.
+  const std::lock_guard<std::mutex> lock(fork_lock());
+  // Threads do not survive a fork: a child process has pools of its own, and none is ever destroyed, as in the child
+  // the threads to join do not exist.
   static auto* pools = new std::map<std::pair<long, int>, std::shared_ptr<ThreadPool>>();
-  const std::lock_guard<std::mutex> lock(mutex);
-  auto& pool = (*pools)[{process_id(), threads}];
+  auto& pool = (*pools)[{fork_count(), threads}];
   if (!pool) pool = std::make_shared<ThreadPool>(threads);
   return pool;
 }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <cstdint>
+#include <initializer_list>
 
 #include "types.h"
 

@@ -44,7 +44,7 @@ class Chain {
 
 }  // namespace
 
-LinearGroup match_linear(const Program& program, const Uses& uses, int linear) {
+LinearGroup match_linear(const Program& program, const Uses& uses, const std::vector<bool>& is_taken, int linear) {
   LinearGroup group;
   group.linear = group.last = linear;
   Chain chain(program, uses, linear);
@@ -60,12 +60,12 @@ LinearGroup match_linear(const Program& program, const Uses& uses, int linear) {
   if (lookup && byte_table(program, chain.operation(*lookup))) group.lookup = take(*lookup);
   for (const bool swapped : {false, true}) {
     const auto addition = chain.next("rescaled_add", swapped ? 1 : 0);
-    if (!addition || group.addition) continue;
+    if (!addition || is_taken[*addition] || group.addition) continue;
     const Operation& operation = chain.operation(*addition);
     const int second = operation.inputs[swapped ? 0 : 1];
     const Tensor& other = program.tensors[second];
     const bool fits = chain.output(chain.last()).shape == chain.output(*addition).shape &&
-                      other.shape.back() == chain.output(*addition).shape.back();
+                      !other.shape.empty() && other.shape.back() == chain.output(*addition).shape.back();
     if (fits && column_addition(program, operation, swapped)) {
       group.addition = take(*addition);
       group.addition_is_swapped = swapped;
@@ -140,6 +140,18 @@ bool has_byte_operands(const Program& program, const AttentionGroup& group) {
          is_byte(program.tensors[product.inputs[1]].type);
 }
 
+// The kernels keep bytes less their zero point in 16 bits.
+bool has_small_zero_points(const Program& program, const AttentionGroup& group) {
+  const Operation& scores = program.operations[group.scores];
+  const Operation& product = program.operations[group.product];
+  const char* const zero_value = product.kind == "weighted_average" ? "zero_v" : "zero_b";
+  for (const std::int64_t zero :
+       {scores.attribute("zero_a"), scores.attribute("zero_b"), product.attribute(zero_value)}) {
+    if (zero < -32000 || zero > 32000) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<AttentionGroup> match_attention(const Program& program, const Uses& uses, int matmul) {
@@ -159,7 +171,7 @@ std::optional<AttentionGroup> match_attention(const Program& program, const Uses
     if (const auto product = chain.next(kind)) group.product = *product;
   }
   if (group.product < 0 || !softmax_suits_product(chain.operation(group.softmax), chain.operation(group.product)) ||
-      !has_byte_operands(program, group)) {
+      !has_byte_operands(program, group) || !has_small_zero_points(program, group)) {
     return std::nullopt;
   }
   chain.advance(group.product);

@@ -38,7 +38,8 @@ class Uses {
   std::vector<int> only_user_;
 };
 
-LinearGroup match_linear(const Program& program, const Uses& uses, int linear);
+// Takes no operation that another group has taken: an addition may have two linear layers before it.
+LinearGroup match_linear(const Program& program, const Uses& uses, const std::vector<bool>& is_taken, int linear);
 
 // None unless the operations from this matmul on are an attention that the kernels know.
 std::optional<AttentionGroup> match_attention(const Program& program, const Uses& uses, int matmul);

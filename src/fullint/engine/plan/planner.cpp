@@ -81,7 +81,7 @@ void Planner::find_groups() {
   is_fused_.assign(program_.operations.size(), false);
   for (int index = 0; index < static_cast<int>(program_.operations.size()); ++index) {
     if (operation(index).kind == "linear") {
-      const LinearGroup group = match_linear(program_, uses_, index);
+      const LinearGroup group = match_linear(program_, uses_, is_fused_, index);
       is_fused_[group.linear] = true;
       for (const auto& member : {group.requantize, group.lookup, group.addition}) {
         if (member) is_fused_[*member] = true;

@@ -1,8 +1,15 @@
 #include "views.h"
 
-#include <cstring>
+#include <stdexcept>
 
 namespace fullint {
+
+namespace {
+
+// Operations that `place` looks ahead; every one is a level of recursion.
+constexpr int kLongestLook = 64;
+
+}  // namespace
 
 TensorViews::TensorViews(const Program& program, const Uses& uses)
     : program_(program), uses_(uses), views_(program.tensors.size()) {
@@ -16,6 +23,7 @@ TensorViews::TensorViews(const Program& program, const Uses& uses)
 View TensorViews::read(int tensor) {
   if (views_[tensor]) return *views_[tensor];
   const Tensor& constant = program_.tensors[tensor];
+  if (!constant.is_constant()) throw std::logic_error("a step reads '" + constant.name + "' before it is computed");
   auto buffer = std::make_shared<Buffer>();
   buffer->place = Buffer::Place::constant;
   buffer->size = element_count(constant.shape) * size_of(constant.type);
@@ -32,25 +40,31 @@ View TensorViews::fresh(NumberType type, const Shape& shape) const {
 }
 
 View TensorViews::place(int tensor, Need need) {
+  placed_.clear();
+  return place(tensor, need, kLongestLook);
+}
+
+View TensorViews::place(int tensor, Need need, int look) {
   if (views_[tensor]) return *views_[tensor];
   const Tensor& type = program_.tensors[tensor];
-  const auto before = views_;
-  std::optional<View> view = through_reader(tensor, need);
+  const std::size_t before = placed_.size();
+  std::optional<View> view = look > 0 ? through_reader(tensor, need, look - 1) : std::nullopt;
   const bool suits = view && view->has_contiguous_rows() && (need != Need::even_rows || RowOffsets(*view).stride());
   if (!suits) {
-    views_ = before;
+    for (; placed_.size() > before; placed_.pop_back()) views_[placed_.back()].reset();
     view = fresh(type.type, type.shape);
   }
   views_[tensor] = view;
+  placed_.push_back(tensor);
   return *view;
 }
 
-std::optional<View> TensorViews::through_reader(int tensor, Need need) {
+std::optional<View> TensorViews::through_reader(int tensor, Need need, int look) {
   const int user = uses_.only_user(tensor);
   if (user < 0) return std::nullopt;
   const Operation& operation = program_.operations[user];
   if (operation.kind == "reshape") {
-    const View result = place(operation.output, Need::shape);
+    const View result = place(operation.output, Need::shape, look);
     const Shape& shape = program_.tensors[tensor].shape;
     const auto view = reshaped(result, shape);
     const bool keeps_rows = !shape.empty() && !result.shape.empty() && result.shape.back() == shape.back();
@@ -60,7 +74,7 @@ std::optional<View> TensorViews::through_reader(int tensor, Need need) {
     const Shape& dims = operation.list("dims");
     Shape inverse(dims.size());
     for (std::size_t axis = 0; axis < dims.size(); ++axis) inverse.at(dims[axis]) = axis;
-    return permuted(place(operation.output, Need::shape), inverse);
+    return permuted(place(operation.output, Need::shape, look), inverse);
   }
   if (operation.kind == "concat") {
     if (program_.tensors[operation.output].type != program_.tensors[tensor].type) {
@@ -71,7 +85,7 @@ std::optional<View> TensorViews::through_reader(int tensor, Need need) {
     for (const int input : operation.inputs) {
       const std::int64_t size = program_.tensors[input].shape.at(dim);
       if (input == tensor) {
-        return sliced(place(operation.output, Need::shape), dim, start, start + size);
+        return sliced(place(operation.output, Need::shape, look), dim, start, start + size);
       }
       start += size;
     }

@@ -33,11 +33,14 @@ class TensorViews {
   View fresh(NumberType type, const Shape& shape) const;
 
  private:
-  std::optional<View> through_reader(int tensor, Need need);
+  // `look`: how many operations further to follow the tensor.
+  View place(int tensor, Need need, int look);
+  std::optional<View> through_reader(int tensor, Need need, int look);
 
   const Program& program_;
   const Uses& uses_;
   std::vector<std::optional<View>> views_;
+  std::vector<int> placed_;  // by the call of `place` under way, to be undone
 };
 
 }  // namespace fullint

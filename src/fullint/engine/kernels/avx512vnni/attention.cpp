@@ -37,17 +37,24 @@ struct Room {
   }
 };
 
-// Adds the addend and requantizes, where the program does that between product and softmax.
+// Adds the row term and the addend and requantizes, where scores need it between product and softmax.
 class ScoreChanges {
  public:
   ScoreChanges(const AttentionData& data, const MatrixUnit& unit)
-      : data_(data), zero_key_(data.zero_key - right_offset(unit, data.key_type)) {}
+      : data_(data), zero_key_(data.zero_key - right_offset(unit, data.key_type)) {
+    // Without the row term a score is the sum of (q - zero) k, plus depth times both zeros.
+    const int64_t zero_query = data.zero_query + left_offset(unit, data.query_type);
+    const int64_t largest_query = 255 + magnitude(zero_query);
+    const int64_t worst = data.depth * (largest_query * 255 + magnitude(zero_query * zero_key_));
+    has_row_term_ = zero_key_ != 0 && (data.has_addend || data.requantizes_scores || worst > INT32_MAX);
+  }
 
-  bool any() const { return data_.has_addend || data_.requantizes_scores; }
+  bool any() const { return data_.has_addend || data_.requantizes_scores || has_row_term_; }
 
-  // What the scores' constant terms leave out: the same for a whole row.
+  // What the scores' constant terms leave out: the same for a whole row, so that a softmax of just these scores does
+  // without, as long as they stay in int32.
   int32_t row_term(const MatrixUnit& unit, const void* query) const {
-    if (!data_.requantizes_scores || zero_key_ == 0) return 0;
+    if (!has_row_term_) return 0;
     int64_t sum = data_.depth * left_offset(unit, data_.query_type);
     for (int64_t column = 0; column < data_.depth; ++column) sum += load(query, data_.query_type, column);
     return static_cast<int32_t>(-zero_key_ * sum);
@@ -85,8 +92,11 @@ class ScoreChanges {
     return _mm512_min_epi32(_mm512_max_epi32(values, _mm512_set1_epi32(factors.low)), _mm512_set1_epi32(factors.high));
   }
 
+  static int64_t magnitude(int64_t value) { return value < 0 ? -value : value; }
+
   const AttentionData& data_;
   int32_t zero_key_;
+  bool has_row_term_;
 };
 
 // Puts INT32_MIN after the last key of a row.

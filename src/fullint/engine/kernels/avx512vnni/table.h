@@ -10,10 +10,7 @@ namespace {
 
 #if defined(__GNUC__)
 #define FULLINT_TARGET_VBMI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")))
-inline bool has_vbmi() {
-  static const bool result = __builtin_cpu_supports("avx512vbmi");
-  return result;
-}
+inline bool has_vbmi() { return __builtin_cpu_supports("avx512vbmi"); }
 #else
 #define FULLINT_TARGET_VBMI
 inline bool has_vbmi() { return false; }
