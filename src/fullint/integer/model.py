@@ -15,7 +15,6 @@ from fullint.integer.checks import check_model
 from fullint.integer.metadata import ModelMetadata
 from fullint.integer.program import IntegerProgram
 from fullint.integer.runner import Runner, make_runner
-from fullint.integer.storage import storage_type, stored_bytes
 
 
 class IntegerModel:
@@ -95,10 +94,7 @@ class IntegerModel:
     @property
     def size_bytes(self) -> int:
         """Bytes of the constants when saved."""
-        return sum(
-            stored_bytes(constant.shape, storage_type(constant))
-            for constant in self.program.constants.values()
-        )
+        return self.program.constant_bytes
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Save as the directory `path`; see `artifact.save`."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from fullint.errors import FullintError
 from fullint.integer.ops import find_operation
+from fullint.integer.storage import storage_type, stored_bytes
 from fullint.integer.types import INT32_HIGH, INT32_LOW, Operand, TensorType
 
 Attribute = int | tuple[int, ...]
@@ -119,10 +120,10 @@ class IntegerProgram:
 
     @property
     def constant_bytes(self) -> int:
-        """Bytes the constants take when saved (4-bit weights two to a byte)."""
+        """Bytes the constants take when saved, whatever type they have in memory."""
         return sum(
-            (constant.size + 1) // 2 if self.types[name].bits <= 4 else constant.nbytes
-            for name, constant in self.constants.items()
+            stored_bytes(constant.shape, storage_type(constant))
+            for constant in self.constants.values()
         )
 
 
