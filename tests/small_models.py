@@ -15,6 +15,7 @@ from fullint.data import Preprocessing
 from fullint.integer.interpreter import trace
 from fullint.integer.program import IntegerProgram
 from fullint.lowering import lower
+from fullint.quantization.calibration_data import CalibrationData
 from fullint.quantization.graph import QuantizedGraph
 from fullint.recipes import Recipe, find_recipe
 
@@ -127,7 +128,7 @@ def calibrated(module: fx.GraphModule | str, recipe: str | Recipe) -> QuantizedG
     graph_module = normal_form_of(module) if isinstance(module, str) else module
     size = next(iter(graph_module.graph.nodes)).meta["shape"][1]
     graph = QuantizedGraph(graph_module, chosen)
-    graph.calibrate(lambda: pixels(12, size).split(4), lambda images: None)
+    graph.calibrate(CalibrationData(lambda: pixels(12, size).split(4), 12))
     return graph
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,8 +19,9 @@ from fullint.integer.metadata import Agreement, Calibration, ModelMetadata, Prov
 from fullint.integer.model import IntegerModel
 from fullint.lowering import lower
 from fullint.lowering.comparison import Comparison, compare
+from fullint.quantization.calibration_data import CalibrationData
 from fullint.quantization.graph import QuantizedGraph
-from fullint.quantization.transforms import find_transform
+from fullint.quantization.steps import run_step
 from fullint.recipes import Recipe, find_recipe
 from fullint.sources import ModelSource
 from fullint.version import __version__
@@ -124,22 +126,20 @@ def _as_source(model: nn.Module, preprocessing: Preprocessing | None) -> ModelSo
 def _calibrated_graph(
     captured: fx.GraphModule, recipe: Recipe, calibration: CalibrationSet, report: Progress
 ) -> QuantizedGraph:
-    """Transforms, then the quantizers' grids; `captured` is changed."""
-    transforms = [find_transform(name) for name in recipe.transforms]
+    """Transforms, grids, search, corrections; `captured` is changed."""
+
+    def data(step: str) -> CalibrationData:
+        return CalibrationData(calibration.batches, len(calibration), partial(report, step))
+
     graph = QuantizedGraph(captured, recipe)
-    total = (len(transforms) + graph.passes) * len(calibration)
-    done = 0
-
-    def on_batch(images: int) -> None:
-        nonlocal done
-        done += images
-        report("calibrate", min(done, total), total)
-
     with _unchanged_logits(captured, calibration):
-        for transform in transforms:
-            transform(captured, calibration.batches, on_batch)
-    graph.calibrate(calibration.batches, on_batch)
-    report("calibrate", total, total)
+        for transform in recipe.transforms:
+            run_step(graph, transform, data(transform.type))
+    graph.calibrate(data("calibrate"))
+    for search in recipe.search:
+        run_step(graph, search, data("search"))
+    for correction in recipe.corrections:
+        run_step(graph, correction, data(correction.type))
     return graph
 
 

@@ -62,6 +62,7 @@ def _quantized(model, recipe: str) -> IntegerProgram:
 
     from fullint.capture import capture
     from fullint.lowering import lower
+    from fullint.quantization.calibration_data import CalibrationData
     from fullint.quantization.graph import QuantizedGraph
     from fullint.recipes import find_recipe
 
@@ -70,5 +71,5 @@ def _quantized(model, recipe: str) -> IntegerProgram:
     images = torch.from_numpy(coarse.repeat(4, axis=1).repeat(4, axis=2)).float()
     graph = capture(model.eval(), input_size=(3, SIZE, SIZE), mean=(0.5,) * 3, std=(0.25,) * 3)
     quantized = QuantizedGraph(graph, find_recipe(recipe))
-    quantized.calibrate(lambda: iter([images]), lambda note: None)
+    quantized.calibrate(CalibrationData(lambda: iter([images]), len(images)))
     return lower(quantized)

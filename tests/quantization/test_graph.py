@@ -8,6 +8,7 @@ from torch import Tensor, fx
 
 from fullint.capture import normal_form
 from fullint.errors import FullintError
+from fullint.quantization.calibration_data import CalibrationData
 from fullint.quantization.graph import GraphRunner, QuantizedGraph
 from fullint.quantization.grids import UniformGrid
 from fullint.recipes import find_recipe
@@ -32,10 +33,11 @@ def test_every_weight_and_every_role_of_the_recipe_has_a_grid(recipe: str) -> No
 def test_calibration_is_of_the_float_model_and_in_order() -> None:
     module = normal_form_of("vit")
     graph = QuantizedGraph(module, find_recipe("fq-vit-omse"))
-    counts: list[int] = []
-    graph.calibrate(lambda: pixels(10).split(4), counts.append)
+    reports: list[tuple[int, int]] = []
+    data = CalibrationData(lambda: pixels(10).split(4), 10, lambda *done: reports.append(done))
+    graph.calibrate(data)
     assert graph.passes == 3  # OMSE's two, then the power-of-two factors
-    assert counts == [4, 4, 2] * 3
+    assert reports == [(done, 30) for done in (4, 8, 10, 14, 18, 20, 24, 28, 30)]
 
 
 def test_simulated_tensors_lie_on_their_grids() -> None:
@@ -102,14 +104,15 @@ def test_logits_that_are_not_finite_are_refused() -> None:
     graph = QuantizedGraph(captured(vit()), find_recipe("fq-vit"))
     graph.module.head_weight.mul_(float("inf"))
     with pytest.raises(FullintError, match="logits are not finite on the calibration images"):
-        graph.calibrate(lambda: [pixels(2)], lambda images: None)
+        graph.calibrate(CalibrationData(lambda: [pixels(2)], 2))
 
 
 def test_memory_of_calibration_does_not_grow_with_the_images() -> None:
     sizes = []
     for repeats in (1, 6):
         graph = QuantizedGraph(normal_form_of("vit"), find_recipe("fq-vit-omse"))
-        graph.calibrate(lambda times=repeats: list(pixels(8).split(4)) * times, lambda images: None)
+        batches = list(pixels(8).split(4)) * repeats
+        graph.calibrate(CalibrationData(lambda batches=batches: batches, 8 * repeats))
         sizes.append(sum(map(state_size, graph.quantizers.values())))
     assert sizes[0] == sizes[1]
 

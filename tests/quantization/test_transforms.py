@@ -6,10 +6,22 @@ import pytest
 import torch
 
 from fullint.capture import normal_form
-from fullint.errors import FullintError
-from fullint.quantization.transforms import TRANSFORMS, find_transform
+from fullint.quantization.calibration_data import CalibrationData
+from fullint.quantization.graph import QuantizedGraph
+from fullint.quantization.steps import run_step
+from fullint.recipes import find_recipe
+from fullint.recipes.declaration import Declaration
+from fullint.recipes.steps import LayerNormEqualizationConfig
 
 from ..small_models import MODELS, captured, model, pixels, size_of, vit
+
+TRANSFORMS = [LayerNormEqualizationConfig()]
+
+
+def transform(module: torch.fx.GraphModule, config: Declaration, batch: torch.Tensor) -> None:
+    """Apply one transform, calibrated on a batch."""
+    graph = QuantizedGraph(module, find_recipe("fq-vit"))
+    run_step(graph, config, CalibrationData(lambda: batch.split(4), len(batch)))
 
 
 def assert_same(before: torch.Tensor, after: torch.Tensor) -> None:
@@ -17,23 +29,21 @@ def assert_same(before: torch.Tensor, after: torch.Tensor) -> None:
     assert (after - before).abs().max() <= 1e-4 * before.abs().max()
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("config", TRANSFORMS, ids=lambda config: config.type)
 @pytest.mark.parametrize("name", MODELS)
-def test_logits_stay(name: str, transform: str) -> None:
+def test_logits_stay(name: str, config: Declaration) -> None:
     module = captured(model(name), size_of(name))
     batch = pixels(8, size_of(name))
     with torch.no_grad():
         other = pixels(4, size_of(name), seed=9)
         before, elsewhere = module(batch), module(other)
-        counts: list[int] = []
-        find_transform(transform)(module, lambda: batch.split(4), counts.append)
-        assert counts == [4, 4]
+        transform(module, config, batch)
         assert_same(before, module(batch))
         assert_same(elsewhere, module(other))
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS)
-def test_channels_that_are_a_point(transform: str) -> None:
+@pytest.mark.parametrize("config", TRANSFORMS, ids=lambda config: config.type)
+def test_channels_that_are_a_point(config: Declaration) -> None:
     """A gain of zero, as DeiT-tiny has, and a channel that no weight reads."""
     module = vit()
     with torch.no_grad():
@@ -44,7 +54,7 @@ def test_channels_that_are_a_point(transform: str) -> None:
     batch = pixels(6)
     with torch.no_grad():
         before = graph(batch)
-        find_transform(transform)(graph, lambda: [batch], lambda images: None)
+        transform(graph, config, batch)
         assert_same(before, graph(batch))
     for node in graph.graph.nodes:
         if node.op == "get_attr":
@@ -68,8 +78,8 @@ class SharedLayer(torch.nn.Module):
         return self.head(tokens.mean(1))
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS)
-def test_shared_layers_are_left_alone(transform: str) -> None:
+@pytest.mark.parametrize("config", TRANSFORMS, ids=lambda config: config.type)
+def test_shared_layers_are_left_alone(config: Declaration) -> None:
     torch.manual_seed(0)
     module = SharedLayer()
     with torch.no_grad():
@@ -79,7 +89,7 @@ def test_shared_layers_are_left_alone(transform: str) -> None:
     batch = pixels(6)
     with torch.no_grad():
         before = graph(batch)
-        find_transform(transform)(graph, lambda: [batch], lambda images: None)
+        transform(graph, config, batch)
         assert_same(before, graph(batch))
 
 
@@ -95,13 +105,8 @@ def test_equalization_centres_and_balances() -> None:
                 ranges[n.name] = value.amin((0, 1)), value.amax((0, 1))
             return value
 
-    find_transform("layer_norm_equalization")(graph, lambda: [batch], lambda images: None)
+    transform(graph, LayerNormEqualizationConfig(), batch)
     with torch.no_grad():
         Watching(graph).run(batch)
     for low, high in ranges.values():
         assert torch.allclose(low, -high, atol=1e-3 * float(high.max()))
-
-
-def test_unknown_transforms_name_the_known_ones() -> None:
-    with pytest.raises(FullintError, match="unknown transform 'smooth'; known are layer_norm_eq"):
-        find_transform("smooth")

@@ -58,7 +58,7 @@ def test_unknown_names_get_a_hint(name: str, hint: str) -> None:
         {"nonsense": 1},
         {"requantization": "slow"},
         {"activations": {"normalised": UniformConfig()}},
-        {"weights": UniformConfig(symmetric=False)},
+        {"weights": UniformConfig(symmetric=True, strategy="head")},
         {"weights": UniformConfig(symmetric=True, strategy="power_of_two_factor")},
         {"activations": {}},
         {"activations": find_recipe("default").activations | {"normalized": SharedConfig()}},
@@ -81,7 +81,7 @@ def test_wrong_declarations_are_refused(wrong: dict) -> None:
         {"headroom": 0.5},
         {"strategy": "row"},
         {"strategy": "head", "symmetric": False},
-        {"strategy": "channel"},
+        {"strategy": "block"},
     ],
 )
 def test_wrong_grids_are_refused(wrong: dict) -> None:

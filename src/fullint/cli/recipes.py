@@ -12,7 +12,7 @@ from fullint.cli.extra import quantize_extra
 
 if TYPE_CHECKING:
     from fullint.recipes import Recipe
-    from fullint.recipes.schema import Declaration
+    from fullint.recipes.declaration import Declaration
 
 _WILDCARDS = "*?["
 
@@ -59,7 +59,9 @@ def _show(recipe: Recipe) -> None:
         elif name == "activations":
             facts += [(role, _declared(config)) for role, config in recipe.activations.items()]
         elif name not in ("name", "notes"):
-            facts.append((name, ", ".join(value) if isinstance(value, tuple) else value))
+            facts.append(
+                (name, "; ".join(map(_declared, value)) if isinstance(value, tuple) else value)
+            )
     print_facts((name, value if value not in ("", None) else "none") for name, value in facts)
     if recipe.notes:
         typer.echo(f"\n{recipe.notes.strip()}")

@@ -4,7 +4,7 @@ once they are chosen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 import torch.fx
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fullint.capture import normal_form
 from fullint.errors import FullintError
+from fullint.quantization.calibration_data import CalibrationData
 from fullint.quantization.granularity import TENSOR, Groups
 from fullint.quantization.grids import Grid, UniformGrid
 from fullint.quantization.heads import head_groups
@@ -91,19 +92,11 @@ class QuantizedGraph:
                     getattr(self.module, weight.target), self.recipe.weights
                 )
 
-    def calibrate(
-        self, batches: Callable[[], Iterable[Tensor]], on_batch: Callable[[int], None]
-    ) -> None:
-        """Show every quantizer the float model's tensors and freeze their grids.
-
-        Args:
-            batches: called once for each pass, yields float pixel tensors (batch, height, width,
-                channels).
-            on_batch: told the number of images after each batch.
-        """
+    def calibrate(self, data: CalibrationData) -> None:
+        """Show every quantizer the float model's tensors and freeze their grids."""
         for pass_index in range(self.passes):
             runner = GraphRunner(self.module, self._observing_hook(pass_index))
-            for pixels in batches():
+            for pixels in data.reported_batches(self.passes, pass_index):
                 with torch.no_grad():
                     logits = runner.run(pixels)
                 if not torch.isfinite(logits).all():
@@ -111,7 +104,6 @@ class QuantizedGraph:
                         "the float model's logits are not finite on the calibration images; "
                         "check its weights"
                     )
-                on_batch(len(pixels))
         self.choose_weight_grids()
         frozen: dict[int, Grid] = {}
         for node, quantizer in self.quantizers.items():

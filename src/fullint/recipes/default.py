@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fullint.recipes.registry import register
 from fullint.recipes.schema import Recipe, RowRelativeConfig, SharedConfig, UniformConfig
+from fullint.recipes.steps import LayerNormEqualizationConfig
 
 NOTES = """\
 Our own. The residual stream keeps 16 bits on power-of-two scales, so that additions are plain
@@ -22,7 +23,7 @@ register(
         name="default",
         summary="8 bits, 16-bit residual, balanced LayerNorm outputs, row-relative attention",
         weights=UniformConfig(num_bits=8, symmetric=True, strategy="channel", observer="mse"),
-        transforms=("layer_norm_equalization",),
+        transforms=(LayerNormEqualizationConfig(),),
         activations={
             "normalized": _WHOLE_RANGE,
             "query_key_value": UniformConfig(

@@ -10,7 +10,7 @@ from fullint.errors import FullintError
 from fullint.recipes.schema import Recipe
 
 _RECIPES: dict[str, Recipe] = {}
-_NOT_RECIPES = {"registry", "schema"}
+_NOT_RECIPES = {"declaration", "registry", "schema", "steps", "yaml_file"}
 
 
 def register(recipe: Recipe) -> Recipe:

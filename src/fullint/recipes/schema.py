@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from fullint.errors import FullintError
+from fullint.recipes.declaration import Declaration
+from fullint.recipes.steps import CorrectionConfig, SearchConfig, TransformConfig
 
 Role = Literal[
     "normalized",
@@ -30,24 +32,20 @@ Role = Literal[
 MATRIX_OPERANDS: tuple[Role, ...] = (
     "normalized",
     "query_key_value",
+    "attention_map",
     "attention_output",
     "activation",
     "pooled",
 )
 
 
-class Declaration(BaseModel):
-    """Base: unknown fields are errors, instances are immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class UniformConfig(Declaration):
     """Evenly spaced codes.
 
-    strategy: "tensor" one scale; "channel" one an output channel, of weights only; "head" one for
-    every head of query, key and value; "power_of_two_factor" FQ-ViT's PTF, one scale times 1, 2, 4
-    or 8 a channel. Channels and heads have no zero points of their own: they take symmetric grids.
+    strategy: "tensor" one scale; "channel" one an output channel, of weights only; "block" PTQ-SL's
+    blocks of a weight, blocks[0] of the outputs times blocks[1] of the inputs; "head" one for every
+    head of query, key and value; "power_of_two_factor" FQ-ViT's PTF, one scale times 1, 2, 4 or 8 a
+    channel. Heads have no zero points of their own: they take symmetric grids.
     power_of_two_scale: round the scale up to a power of two. headroom: widen the observed range by
     this factor.
     """
@@ -55,14 +53,15 @@ class UniformConfig(Declaration):
     type: Literal["uniform"] = "uniform"
     num_bits: int = Field(default=8, ge=2, le=16)
     symmetric: bool = False
-    strategy: Literal["tensor", "channel", "head", "power_of_two_factor"] = "tensor"
+    strategy: Literal["tensor", "channel", "block", "head", "power_of_two_factor"] = "tensor"
+    blocks: tuple[int, int] = (1, 1)
     observer: str = "minmax"
     power_of_two_scale: bool = False
     headroom: float = Field(default=1.0, ge=1.0)
 
     @model_validator(mode="after")
     def _check_zero_point(self) -> UniformConfig:
-        if self.strategy in ("channel", "head") and not self.symmetric:
+        if self.strategy in ("block", "head") and not self.symmetric:
             raise ValueError(f"strategy '{self.strategy}' needs symmetric grids")
         return self
 
@@ -89,13 +88,71 @@ class SoftmaxConfig(Declaration):
     num_bits: Literal[8] = 8
 
 
+class LogSqrt2Config(Declaration):
+    """Attention map as powers of the root of two, down from a largest value (RepQ-ViT)."""
+
+    type: Literal["log_sqrt2"] = "log_sqrt2"
+    num_bits: int = Field(default=4, ge=2, le=8)
+
+
+class AdaLogConfig(Declaration):
+    """Powers of a base that is searched, down from a largest value (AdaLog, arXiv 2407.12951):
+    attention map, or the output of an activation function, shifted to be positive.
+
+    strategy "head": a base for every head of an attention map.
+    """
+
+    type: Literal["adalog"] = "adalog"
+    num_bits: int = Field(default=4, ge=2, le=8)
+    strategy: Literal["tensor", "head"] = "tensor"
+
+
+class TwinConfig(Declaration):
+    """Two uniform halves whose steps differ by a power of two (PTQ4ViT, arXiv 2111.12293): near
+    zero and up to one for an attention map, below and above zero behind an activation function.
+    """
+
+    type: Literal["twin"] = "twin"
+    num_bits: int = Field(default=8, ge=3, le=8)
+
+
+class ShiftUniformLog2Config(Declaration):
+    """Attention map, shifted, in whole powers of two that are placed evenly over the shifted
+    logarithm's range (I&S-ViT, arXiv 2311.10126).
+    """
+
+    type: Literal["shift_uniform_log2"] = "shift_uniform_log2"
+    num_bits: int = Field(default=4, ge=2, le=8)
+
+
+class TangentConfig(Declaration):
+    """Attention map in steps that a tangent stretches: finest near one, finer near zero than
+    between (DopQ-ViT, arXiv 2408.03291; its constants are unpublished, these are searched).
+    """
+
+    type: Literal["tangent"] = "tangent"
+    num_bits: int = Field(default=4, ge=2, le=8)
+
+
 class SharedConfig(Declaration):
     """The grid of the residual addition that consumes the tensor."""
 
     type: Literal["shared"] = "shared"
 
 
-QuantizerConfig = UniformConfig | Log2Config | RowRelativeConfig | SoftmaxConfig | SharedConfig
+QuantizerConfig = (
+    UniformConfig
+    | Log2Config
+    | RowRelativeConfig
+    | SoftmaxConfig
+    | LogSqrt2Config
+    | AdaLogConfig
+    | TwinConfig
+    | ShiftUniformLog2Config
+    | TangentConfig
+    | SharedConfig
+)
+FIXED_BITS = Log2Config | RowRelativeConfig | SoftmaxConfig | SharedConfig
 
 
 class Recipe(Declaration):
@@ -105,8 +162,12 @@ class Recipe(Declaration):
         name, summary, paper: for people.
         weights: grid of every weight.
         activations: grid by role; a role that is absent keeps its integer accumulators.
-        transforms: names of exact rewrites of the float graph, applied first, in order.
+        transforms: exact rewrites of the float graph, applied first, in order.
+        search: rounds that refine the grids.
+        corrections: changes of weights and biases that make up for rounding, applied last, in
+            order.
         requantization: "fast" 16-bit multipliers, or "exact" real arithmetic rounded once.
+        simulation_only: why the recipe has no integer program; empty if it has.
         notes: what is faithful to the paper, what was changed, and why.
     """
 
@@ -115,17 +176,20 @@ class Recipe(Declaration):
     paper: str = ""
     weights: UniformConfig
     activations: dict[Role, QuantizerConfig]
-    transforms: tuple[str, ...] = ()
+    transforms: tuple[TransformConfig, ...] = ()
+    search: tuple[SearchConfig, ...] = ()
+    corrections: tuple[CorrectionConfig, ...] = ()
     requantization: Literal["fast", "exact"] = "fast"
+    simulation_only: str = ""
     notes: str = ""
 
     @model_validator(mode="after")
     def _check_grids(self) -> Recipe:
-        if not self.weights.symmetric or self.weights.strategy not in ("tensor", "channel"):
-            raise ValueError("weights take symmetric grids, one a tensor or one a channel")
+        if self.weights.strategy not in ("tensor", "channel", "block"):
+            raise ValueError("weights take grids a tensor, a channel or a block")
         for role, config in self.activations.items():
-            if isinstance(config, UniformConfig) and config.strategy == "channel":
-                raise ValueError(f"'{role}' cannot have strategy 'channel'; weights only")
+            if isinstance(config, UniformConfig) and config.strategy in ("channel", "block"):
+                raise ValueError(f"'{role}' cannot have strategy '{config.strategy}'; weights only")
         for role in ("normalized", "attention_map"):
             if isinstance(self.activations.get(role, SharedConfig()), SharedConfig):
                 raise ValueError(f"'{role}' needs a grid of its own")
@@ -148,19 +212,20 @@ class Recipe(Declaration):
     def with_bits(self, bits: str) -> Recipe:
         """The same method at other bit widths, written as "w4a8".
 
-        Changes the weights and what enters matrix products (4 to 8 bits each). The attention map,
-        the codes in front of an activation function, the residual stream and the logits stay.
+        Changes the weights and what enters matrix products (3 to 8 bits each). Attention maps whose
+        number of bits belongs to their grid, the codes in front of an activation function, the
+        residual stream and the logits stay.
 
         Raises:
             FullintError: not of this form, or out of range.
         """
-        match = re.fullmatch(r"w([4-8])a([4-8])", bits)
+        match = re.fullmatch(r"w([3-8])a([3-8])", bits)
         if match is None:
-            raise FullintError(f"bits {bits!r} are not of the form w8a8, from 4 to 8 each")
+            raise FullintError(f"bits {bits!r} are not of the form w8a8, from 3 to 8 each")
         weight_bits, activation_bits = (int(group) for group in match.groups())
         activations = {
             role: config.model_copy(update={"num_bits": activation_bits})
-            if role in MATRIX_OPERANDS and isinstance(config, UniformConfig)
+            if role in MATRIX_OPERANDS and not isinstance(config, FIXED_BITS)
             else config
             for role, config in self.activations.items()
         }

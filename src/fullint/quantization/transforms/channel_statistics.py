@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.fx
 from torch import Tensor
 
+from fullint.quantization.calibration_data import CalibrationData
 from fullint.quantization.graph import GraphRunner
-from fullint.quantization.transforms.registry import Batches
 
 
 @dataclass
@@ -58,8 +57,7 @@ class ChannelStatistics:
 def channel_statistics(
     module: torch.fx.GraphModule,
     nodes: set[torch.fx.Node],
-    batches: Batches,
-    on_batch: Callable[[int], None],
+    data: CalibrationData,
 ) -> dict[torch.fx.Node, ChannelStatistics]:
     """Statistics of each of `nodes` over all batches, in one pass."""
     statistics: dict[torch.fx.Node, ChannelStatistics] = {}
@@ -71,8 +69,7 @@ def channel_statistics(
         return value
 
     runner = GraphRunner(module, hook)
-    for pixels in batches():
+    for pixels in data.reported_batches():
         with torch.no_grad():
             runner.run(pixels)
-        on_batch(len(pixels))
     return statistics

@@ -10,28 +10,29 @@ balance, from the rounding errors it predicts for both sides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-import torch.fx
 from torch import Tensor
 
 from fullint.capture import normal_form
+from fullint.quantization.calibration_data import CalibrationData
+from fullint.quantization.graph import QuantizedGraph
 from fullint.quantization.roles import is_constant
+from fullint.quantization.steps import implements
 from fullint.quantization.transforms.channel_statistics import ChannelStatistics, channel_statistics
 from fullint.quantization.transforms.readers import linear_readers, parameter
-from fullint.quantization.transforms.registry import Batches, register
+from fullint.recipes.steps import LayerNormEqualizationConfig
 
 BALANCES = [0.05 * step for step in range(21)]
 
 
-@register("layer_norm_equalization")
+@implements(LayerNormEqualizationConfig)
 def equalize_layer_norms(
-    module: torch.fx.GraphModule, batches: Batches, on_batch: Callable[[int], None]
+    graph: QuantizedGraph, config: LayerNormEqualizationConfig, data: CalibrationData
 ) -> None:
     """Change every LayerNorm that only linear layers with a bias read, all with constants of their
     own: what another layer shares cannot be changed for one.
     """
+    module = graph.module
     readers = {
         node: linears
         for node in module.graph.nodes
@@ -45,7 +46,7 @@ def equalize_layer_norms(
             if is_constant(constant)
         )
     }
-    for node, statistics in channel_statistics(module, set(readers), batches, on_batch).items():
+    for node, statistics in channel_statistics(module, set(readers), data).items():
         weight = torch.cat([parameter(module, linear.args[1]) for linear in readers[node]]).double()
         factors, center = balancing_factors(statistics, weight), statistics.center
         gamma, beta = (parameter(module, argument) for argument in node.args[1:3])

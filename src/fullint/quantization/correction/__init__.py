@@ -1,0 +1,3 @@
+"""Corrections: closed-form changes of weights and biases that make up for rounding, one file
+each.
+"""

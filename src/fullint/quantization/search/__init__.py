@@ -1,0 +1,1 @@
+"""Search: rounds that refine the grids by a metric."""
