@@ -14,7 +14,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fullint.errors import FullintError
-from fullint.version import __version__
 
 if TYPE_CHECKING:
     from fullint.data.preprocessing import Preprocessing as Preprocessing
@@ -24,8 +23,10 @@ if TYPE_CHECKING:
     from fullint.recipes import Recipe as Recipe
     from fullint.recipes import list_recipes as list_recipes
     from fullint.sources import load_timm_model as load_timm_model
+    from fullint.version import __version__ as __version__
 
 _LAZY = {
+    "__version__": ("fullint.version", "__version__"),
     "IntegerModel": ("fullint.integer.model", "IntegerModel"),
     "Preprocessing": ("fullint.data.preprocessing", "Preprocessing"),
     "Recipe": ("fullint.recipes", "Recipe"),
@@ -34,9 +35,9 @@ _LAZY = {
     "load_timm_model": ("fullint.sources", "load_timm_model"),
     "quantize": ("fullint.pipeline", "quantize"),
 }
-_NEEDS_EXTRA = {"torch", "torchvision", "timm", "pydantic"}
+_NEEDS_EXTRA = {"torch", "torchvision", "timm", "pydantic", "yaml"}
 
-__all__ = ["FullintError", "__version__", *_LAZY]
+__all__ = ["FullintError", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,8 +25,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError
 
 from fullint.errors import FullintError
 from fullint.integer import output_directory, strict_json
@@ -42,8 +40,9 @@ from fullint.integer.program_json import (
     encode_program,
 )
 from fullint.integer.storage import pack, stored_bytes, unpack
+from fullint.integer.tensor_file import TensorFile
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had no row_uint4; it is read as it is
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FILE_NAMES = (CONFIG, WEIGHTS, CARD)
 
@@ -52,11 +51,15 @@ _FIELDS = ("sha256", "schema_version", "weights", "program", "constants", "metad
 
 
 class Contents(NamedTuple):
-    """What a saved model holds, and size and digest of the file of its constants."""
+    """What a saved model holds, how its constants are stored, size and digest of their file, and
+    that file where the constants are views of it.
+    """
 
     program: IntegerProgram
     metadata: ModelMetadata
+    constants: Mapping[str, Any]
     weights: Mapping[str, Any]
+    file: TensorFile | None = None
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -77,12 +80,15 @@ def save(
     taken (with `overwrite`: by anything but a saved model).
     """
     check_output(path, overwrite=overwrite)
+    constants = encode_constants(program.constants)
     packed = {
-        name: pack(program.constants[name], entry["storage"])
-        for name, entry in encode_constants(program.constants).items()
+        name: pack(program.constants[name], entry["storage"]) for name, entry in constants.items()
     }
+    import safetensors.numpy  # only writing needs it
+
     data = safetensors.numpy.save(packed)
-    contents = Contents(program, metadata, {"bytes": len(data), "sha256": _sha256(data)})
+    weights = {"bytes": len(data), "sha256": _sha256(data)}
+    contents = Contents(program, metadata, constants, weights)
     files = {CONFIG: _config(contents), WEIGHTS: data, CARD: model_card(program, metadata).encode()}
     output_directory.write_directory(path, files, overwrite=overwrite, verify=read)
 
@@ -97,12 +103,13 @@ def read(path: str | os.PathLike[str]) -> Contents:
             constants = decode_constants(config["constants"])
             weights = _decode_weights(config["weights"], constants)
         with _naming(WEIGHTS):
-            arrays = _read_constants(directory / WEIGHTS, weights, constants)
+            file = _open_constants(directory / WEIGHTS, weights)
+            arrays = _read_constants(file, constants)
         with _naming(CONFIG):
             program = decode_program(config["program"], arrays)
             metadata = ModelMetadata.from_dict(config["metadata"])
             check_model(program, metadata)
-    return Contents(program, metadata, weights)
+    return Contents(program, metadata, config["constants"], weights, file)
 
 
 def add_measurement(path: str | os.PathLike[str], entry: Mapping[str, object]) -> None:
@@ -124,7 +131,7 @@ def _config(contents: Contents) -> bytes:
         "schema_version": SCHEMA_VERSION,
         "weights": dict(contents.weights),
         "program": encode_program(contents.program),
-        "constants": encode_constants(contents.program.constants),
+        "constants": dict(contents.constants),
         "metadata": contents.metadata.to_dict(),
     }
     rest = strict_json.dump(document, expanded_levels=3).removeprefix("{\n").encode() + b"\n"
@@ -151,7 +158,7 @@ def _read_config(data: bytes) -> dict[str, Any]:
             "it is damaged or was edited: its digest does not fit; get it again from its source"
         )
     values = dict(zip(_FIELDS, strict_json.fields(config, "the document", _FIELDS), strict=True))
-    strict_json.integer(values["schema_version"], "schema_version", SCHEMA_VERSION, SCHEMA_VERSION)
+    strict_json.integer(values["schema_version"], "schema_version", 1, SCHEMA_VERSION)
     return values
 
 
@@ -162,26 +169,28 @@ def _decode_weights(value: object, constants: Mapping[str, StoredConstant]) -> d
     return {"bytes": size, "sha256": strict_json.sha256(digest, "weights.sha256")}
 
 
-def _read_constants(
-    path: Path, weights: Mapping[str, Any], constants: Mapping[str, StoredConstant]
-) -> dict[str, np.ndarray]:
-    data = _read_file(path, weights["bytes"])
-    if len(data) != weights["bytes"]:
+def _open_constants(path: Path, weights: Mapping[str, Any]) -> TensorFile:
+    with _readable_errors():
+        _check_file(path, weights["bytes"])
+        file = TensorFile(path)
+    if len(file) != weights["bytes"]:
         raise FullintError(
-            f"it is truncated: it has {len(data)} bytes of {weights['bytes']}; "
+            f"it is truncated: it has {len(file)} bytes of {weights['bytes']}; "
             "get it again from its source"
         )
-    if _sha256(data) != weights["sha256"]:
+    if file.sha256() != weights["sha256"]:
         raise FullintError(
             f"it is damaged or of another model: its digest is not the one in {CONFIG}; "
             "get it again from its source"
         )
-    try:
-        arrays = safetensors.numpy.load(data)
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise FullintError(
-            f"it is not a file of integer tensors: {strict_json.brief(str(error))}"
-        ) from error
+    return file
+
+
+def _read_constants(
+    file: TensorFile, constants: Mapping[str, StoredConstant]
+) -> dict[str, np.ndarray]:
+    with _naming("it is not a file of integer tensors"):
+        arrays = file.arrays()
     if set(arrays) != set(constants):
         name = min(set(arrays) ^ set(constants))
         raise FullintError(f"it and the constants of {CONFIG} differ in {strict_json.brief(name)}")
@@ -202,15 +211,17 @@ def _require_directory(path: Path) -> None:
 def _read_file(path: Path, maximum_bytes: int) -> bytes:
     """A file's bytes. Too large a file is not read, a pipe or a device not even opened."""
     with _readable_errors():
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise FullintError("it is not a regular file")
-        if status.st_size > maximum_bytes:
-            raise FullintError(
-                f"it has {status.st_size} bytes, beyond the {maximum_bytes} expected"
-            )
+        _check_file(path, maximum_bytes)
         with path.open("rb") as file:
             return file.read(maximum_bytes + 1)
+
+
+def _check_file(path: Path, maximum_bytes: int) -> None:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise FullintError("it is not a regular file")
+    if status.st_size > maximum_bytes:
+        raise FullintError(f"it has {status.st_size} bytes, beyond the {maximum_bytes} expected")
 
 
 def _sha256(data: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,21 @@ class IntegerModel:
         program: the program.
         metadata: preprocessing, classes, provenance, measured accuracy.
 
+    Args:
+        release: called once an engine holds the constants in a form of its own.
+
     Raises:
         FullintError: the program is not one from an image to logits, or the metadata do not fit it.
     """
 
-    def __init__(self, program: IntegerProgram, metadata: ModelMetadata | None = None) -> None:
+    def __init__(
+        self,
+        program: IntegerProgram,
+        metadata: ModelMetadata | None = None,
+        *,
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._release = release
         self.program = program
         self.metadata = metadata or ModelMetadata()
         check_model(self.program, self.metadata)
@@ -48,7 +59,9 @@ class IntegerModel:
 
     @functools.cached_property
     def _run(self) -> Runner:
-        return make_runner(self.program)
+        runner = make_runner(self.program)
+        self._release()
+        return runner
 
     def _pixels(self, images: ArrayLike) -> np.ndarray:
         """Images as a uint8 array (images, height, width, channels)."""
@@ -114,5 +127,6 @@ class IntegerModel:
 
 def load_model(path: str | os.PathLike[str]) -> IntegerModel:
     """Load a saved model; FullintError unless it is complete, unchanged and proven to be safe."""
-    program, metadata, _ = artifact.read(path)
-    return IntegerModel(program, metadata)
+    contents = artifact.read(path)
+    assert contents.file is not None
+    return IntegerModel(contents.program, contents.metadata, release=contents.file.release)

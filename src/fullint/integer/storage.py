@@ -1,4 +1,8 @@
-"""How integer constants are stored: in the smallest type, 4-bit values two to a byte."""
+"""How integer constants are stored: in the smallest type, 4-bit values two to a byte.
+
+A matrix whose rows each span at most 15, as weights of up to 4 bits with a zero point a row do, is
+of type row_uint4: the smallest value of every row, an int8, then every value less that of its row.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,27 @@ import numpy as np
 
 from fullint.errors import FullintError
 
-StorageType = Literal["uint4", "int4", "uint8", "int8", "int16", "int32"]
+StorageType = Literal["uint4", "int4", "row_uint4", "uint8", "int8", "int16", "int32"]
 
 
 class _Storage(NamedTuple):
     low: int
     high: int
-    dtype: str  # little-endian, as safetensors defines it
+    dtype: str  # little-endian, as safetensors defines it; of a packed type, of its bytes
 
 
 _STORAGES: dict[StorageType, _Storage] = {
     "uint4": _Storage(0, 15, "u1"),
-    "int4": _Storage(-8, 7, "i1"),
+    "int4": _Storage(-8, 7, "u1"),
+    "row_uint4": _Storage(-128, 127, "u1"),
     "uint8": _Storage(0, 255, "u1"),
     "int8": _Storage(-128, 127, "i1"),
     "int16": _Storage(-(2**15), 2**15 - 1, "<i2"),
     "int32": _Storage(-(2**31), 2**31 - 1, "<i4"),
 }
 STORAGE_TYPES: tuple[StorageType, ...] = tuple(_STORAGES)
-_PACKED = ("uint4", "int4")
+_PACKED = ("uint4", "int4", "row_uint4")
+_LARGEST_NIBBLE = 15
 
 
 def storage_type(constant: np.ndarray) -> StorageType:
@@ -36,19 +42,30 @@ def storage_type(constant: np.ndarray) -> StorageType:
         raise FullintError(f"a constant is {constant.dtype}; only integers are stored")
     low, high = int(constant.min()), int(constant.max())
     for name, storage in _STORAGES.items():
-        if storage.low <= low and high <= storage.high:
+        fits = storage.low <= low and high <= storage.high
+        if fits and (name != "row_uint4" or (low < 0 and _has_narrow_rows(constant))):
             return name
     raise FullintError(f"a constant holds values from {low} to {high}, beyond int32")
+
+
+def _has_narrow_rows(constant: np.ndarray) -> bool:
+    if constant.ndim != 2 or constant.shape[1] < 4:
+        return False
+    spans = constant.max(1).astype(np.int64) - constant.min(1)
+    return bool(spans.max() <= _LARGEST_NIBBLE)
 
 
 def stored_bytes(shape: tuple[int, ...], storage: StorageType) -> int:
     """Bytes that a constant of this shape takes."""
     size = math.prod(shape)
-    return (
-        (size + 1) // 2
-        if storage in _PACKED
-        else size * np.dtype(_STORAGES[storage].dtype).itemsize
-    )
+    if storage not in _PACKED:
+        return size * np.dtype(_STORAGES[storage].dtype).itemsize
+    return _offsets(shape, storage) + (size + 1) // 2
+
+
+def _offsets(shape: tuple[int, ...], storage: StorageType) -> int:
+    """How many rows have an offset, a byte each."""
+    return shape[0] if storage == "row_uint4" and shape else 0
 
 
 def pack(constant: np.ndarray, storage: StorageType) -> np.ndarray:
@@ -58,26 +75,47 @@ def pack(constant: np.ndarray, storage: StorageType) -> np.ndarray:
     """
     if storage not in _PACKED:
         return constant.astype(_STORAGES[storage].dtype, order="C")
-    nibbles = np.zeros(2 * stored_bytes(constant.shape, storage), dtype=np.uint8)
-    nibbles[: constant.size] = constant.reshape(-1).astype(np.int8).view(np.uint8) & 15
-    return nibbles[0::2] | nibbles[1::2] << 4
+    offsets = np.empty(0, np.uint8)
+    values = constant.astype(np.int8)
+    if storage == "row_uint4":
+        lowest = values.min(axis=1, keepdims=True)
+        offsets, values = lowest.reshape(-1).view(np.uint8), values - lowest
+    nibbles = np.zeros(2 * ((values.size + 1) // 2), dtype=np.uint8)
+    nibbles[: values.size] = values.reshape(-1).view(np.uint8) & _LARGEST_NIBBLE
+    return np.concatenate([offsets, nibbles[0::2] | nibbles[1::2] << 4])
 
 
 def unpack(stored: np.ndarray, shape: tuple[int, ...], storage: StorageType) -> np.ndarray:
     """The inverse of `pack`, read-only; FullintError for an array that `pack` does not write."""
     packed = storage in _PACKED
-    dtype = np.dtype("u1" if packed else _STORAGES[storage].dtype)
+    dtype = np.dtype(_STORAGES[storage].dtype)
     stored_shape = (stored_bytes(shape, storage),) if packed else shape
     if stored.dtype != dtype or stored.shape != stored_shape:
         raise FullintError(f"is {stored.dtype} {stored.shape}, expected {dtype} {stored_shape}")
-    values = stored
-    if packed:
-        nibbles = np.stack((stored & 15, stored >> 4), axis=-1).reshape(-1)
-        size = math.prod(shape)
-        if nibbles[size:].any():
-            raise FullintError("has bits after its last value")
-        values = nibbles[:size].reshape(shape)
-        if storage == "int4":
-            values = ((values ^ 8) - 8).view(np.int8)
+    values = _unpack_nibbles(stored, shape, storage) if packed else stored
     values.flags.writeable = False
     return values
+
+
+def _unpack_nibbles(stored: np.ndarray, shape: tuple[int, ...], storage: StorageType) -> np.ndarray:
+    offsets, halves = np.split(stored, [_offsets(shape, storage)])
+    nibbles = np.stack((halves & _LARGEST_NIBBLE, halves >> 4), axis=-1).reshape(-1)
+    size = math.prod(shape)
+    if nibbles[size:].any():
+        raise FullintError("has bits after its last value")
+    values = nibbles[:size].reshape(shape)
+    if storage == "int4":
+        return ((values ^ 8) - 8).view(np.int8)
+    if storage == "row_uint4":
+        return _add_offsets(values, offsets.view(np.int8))
+    return values
+
+
+def _add_offsets(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Rows of nibbles and their smallest values to int8."""
+    if values.ndim != 2:
+        raise FullintError(f"has rows of 4-bit values, but shape {values.shape} is not a matrix")
+    whole = values.astype(np.int16) + offsets[:, None]
+    if values.min(axis=1).any() or whole.max() > _STORAGES["int8"].high:
+        raise FullintError("has rows whose offset is not their smallest value, or beyond int8")
+    return whole.astype(np.int8)

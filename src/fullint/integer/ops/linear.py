@@ -23,8 +23,9 @@ def infer(x: Operand, weight: Operand, bias: Operand) -> TensorType:
     low, high = min(x.type.low, 0), max(x.type.high, 0)
     # Sums over the weights as stored, a wide copy of which is most of a large model's loading
     # time; then Python's integers: these bounds may pass int64 before they are refused.
-    positive = np.maximum(weights, 0).sum(1, dtype=np.int64).astype(object)
-    negative = np.minimum(weights, 0).sum(1, dtype=np.int64).astype(object)
+    positive = np.maximum(weights, 0).sum(1, dtype=np.int64)
+    negative = (weights.sum(1, dtype=np.int64) - positive).astype(object)
+    positive = positive.astype(object)
     highest = positive * high + negative * low + np.maximum(biases, 0)
     lowest = positive * low + negative * high + np.minimum(biases, 0)
     return TensorType((*x.shape[:-1], weights.shape[0]), int(lowest.min()), int(highest.max()))
