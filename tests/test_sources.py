@@ -88,11 +88,12 @@ def test_imagenet_classes_are_named() -> None:
     assert source.class_names is not None and len(source.class_names) == 1000
 
 
-def test_crop_fraction_can_be_replaced() -> None:
+def test_the_crop_can_be_replaced() -> None:
     options = dict(TINY)
-    source = load_timm_model(NAME, crop_pct=0.5, pretrained=False, **options)
-    assert source.preprocessing.crop_pct == 0.5
-    assert tiny().preprocessing.crop_pct == 0.9
+    source = load_timm_model(NAME, crop_pct=0.5, crop_mode="plain", pretrained=False, **options)
+    assert (source.preprocessing.crop_pct, source.preprocessing.crop_mode) == (0.5, "plain")
+    own = tiny().preprocessing
+    assert (own.crop_pct, own.crop_mode) == (0.9, "center")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from fullint.integer.model import IntegerModel
 from fullint.lowering import lower
 from fullint.lowering.comparison import Comparison, compare
 from fullint.quantization.calibration_data import CalibrationData
+from fullint.quantization.correction import correct_layers
 from fullint.quantization.graph import QuantizedGraph
 from fullint.quantization.steps import run_step
 from fullint.recipes import Recipe, find_recipe
@@ -63,20 +64,17 @@ def quantize(
     source = model if isinstance(model, ModelSource) else _as_source(model, preprocessing)
     spec = preprocessing or source.preprocessing
     calibration = images if isinstance(images, CalibrationSet) else CalibrationSet(images, spec)
+    if chosen.simulation_only:
+        raise FullintError(
+            f"recipe '{chosen.name}' has no integer program: {chosen.simulation_only}; "
+            "'fullint compare' measures its simulation"
+        )
     if calibration.preprocessing != spec:
         raise FullintError(
             "the calibration images are prepared otherwise than the model's; make the "
             "CalibrationSet with the model's preprocessing"
         )
-    report("capture", 0, 1)
-    captured = capture(
-        source.model,
-        input_size=(spec.channels, spec.height, spec.width),
-        mean=spec.mean,
-        std=spec.std,
-    )
-    report("capture", 1, 1)
-    graph = _calibrated_graph(captured, chosen, calibration, report)
+    graph = quantized_graph(source.model, calibration, chosen, report)
     report("lower", 0, 1)
     program = lower(graph)
     comparison = compare(graph, program, _first(calibration, COMPARED_IMAGES))
@@ -88,6 +86,27 @@ def quantize(
         provenance=_provenance(source, chosen, calibration, comparison),
     )
     return IntegerModel(program, metadata)
+
+
+def quantized_graph(
+    model: nn.Module, calibration: CalibrationSet, recipe: Recipe, report: Progress
+) -> QuantizedGraph:
+    """The model under a recipe, with all grids chosen: its simulation in float arithmetic.
+
+    Args:
+        model, calibration, recipe: as for `quantize`; the images' preprocessing is the model's.
+        report: called as report(step, done, total).
+    """
+    spec = calibration.preprocessing
+    report("capture", 0, 1)
+    captured = capture(
+        model,
+        input_size=(spec.channels, spec.height, spec.width),
+        mean=spec.mean,
+        std=spec.std,
+    )
+    report("capture", 1, 1)
+    return _calibrated_graph(captured, recipe, calibration, report)
 
 
 def _provenance(
@@ -138,8 +157,7 @@ def _calibrated_graph(
     graph.calibrate(data("calibrate"))
     for search in recipe.search:
         run_step(graph, search, data("search"))
-    for correction in recipe.corrections:
-        run_step(graph, correction, data(correction.type))
+    correct_layers(graph, recipe.corrections, data("correct"))
     return graph
 
 

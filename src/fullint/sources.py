@@ -53,6 +53,7 @@ def load_timm_model(
     checkpoint: str | Path | None = None,
     *,
     crop_pct: float | None = None,
+    crop_mode: str | None = None,
     pretrained: bool = True,
     **model_options: Any,
 ) -> ModelSource:
@@ -62,7 +63,7 @@ def load_timm_model(
         name: any name that `timm.create_model` takes, "hf-hub:..." and "local-dir:..." included.
         checkpoint: weights to load instead of timm's pretrained ones (safetensors, or a torch file
             without pickled code).
-        crop_pct: replaces the model's own crop fraction.
+        crop_pct, crop_mode: of `Preprocessing`, instead of the model's own.
         pretrained: without a checkpoint, False leaves random weights.
         model_options: for `timm.create_model`: num_classes, img_size, patch_size ...
 
@@ -88,7 +89,7 @@ def load_timm_model(
     elif download:
         _require_pretrained_head(model, name)
     # timm's configuration keeps the size of the pretrained model whatever size this one has.
-    overrides: dict[str, Any] = {"crop_pct": crop_pct}
+    overrides: dict[str, Any] = {"crop_pct": crop_pct, "crop_mode": crop_mode}
     size = model_options.get("img_size")
     if size is not None:
         sides = (size, size) if isinstance(size, int) else tuple(size)

@@ -33,6 +33,10 @@ def heads(x: Tensor) -> Tensor:
     return x.unflatten(-1, (2, 4)).transpose(1, 2)
 
 
+def _batch_norm(m: Any, x: Tensor) -> Tensor:
+    return functional.batch_norm(x, m.weight[0], m.weight[1], m.weight[2], m.weight[3])
+
+
 FUNCTIONS: dict[str, Any] = {
     "matmul with a parameter": lambda m, x: x @ m.weight,
     "bmm": lambda m, x: torch.bmm(x, x.mT).softmax(-1) @ x,
@@ -50,6 +54,15 @@ FUNCTIONS: dict[str, Any] = {
     "layer norm without parameters": lambda m, x: functional.layer_norm(x, (8,)),
     "scaled layer norm": lambda m, x: functional.layer_norm(x, (8,)) * m.weight[0],
     "scaled linear without bias": lambda m, x: functional.linear(x, m.weight) * m.weight[1],
+    "batch norm of tokens": lambda m, x: (
+        _batch_norm(m, functional.linear(x, m.weight, m.weight[4]).mT).mT
+    ),
+    "batch norm of flattened tokens": lambda m, x: _batch_norm(
+        m, functional.linear(x, m.weight).flatten(0, 1)
+    ).reshape(x.shape),
+    "batch norm without parameters": lambda m, x: (
+        functional.batch_norm(functional.linear(x, m.weight).mT, m.weight[0], m.weight[1]).mT
+    ),
     "scale of a scale": lambda m, x: 2 * (x * 3),
     "scale by one": lambda m, x: x * 1.0,
     "add with a factor": lambda m, x: torch.add(x, functional.relu(x), alpha=2),

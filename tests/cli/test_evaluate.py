@@ -82,6 +82,21 @@ def test_compares_with_the_float_model_and_keeps_the_result(
     assert "measured on images: images 10, skipped 0, top1 " in shown
 
 
+def test_the_crop_is_an_option_and_in_the_results(
+    run: Callable, artefact: Path, images: Path, tmp_path: Path
+) -> None:
+    results = tmp_path / "results.csv"
+    arguments = ["evaluate", artefact, "--data-dir", images, "--results-file", results]
+    assert run(*arguments, "--crop-mode", "plain", "--crop-pct", 0.5).code == 0
+    assert run(*arguments).code == 0
+    with results.open(newline="") as file:
+        rows = [(row["crop_mode"], row["crop_pct"]) for row in csv.DictReader(file)]
+    assert rows[0] == ("plain", "0.5")
+    assert rows[1][0] == "center"
+    refused = run(*arguments, "--crop-mode", "middle")
+    assert "preprocessing field 'crop_mode' is 'middle', expected one of center" in refused.err
+
+
 def test_a_class_map_gives_the_classes(
     run: Callable, artefact: Path, images: Path, tmp_path: Path
 ) -> None:
@@ -135,7 +150,7 @@ def test_refuses_a_damaged_edited_or_newer_model(run: Callable, own: Path, image
     assert "config.json: it is not valid JSON" in sentence()
     config.write_text(text.replace("test_vit", "best_vit"))
     assert "was edited" in sentence()
-    config.write_text(text.replace('"schema_version": 1', '"schema_version": 2'))
+    config.write_text(text.replace('"schema_version": 2', '"schema_version": 3'))
     assert "newer fullint" in sentence()
     config.unlink()
     assert "config.json: it does not exist" in sentence()

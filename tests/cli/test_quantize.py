@@ -50,18 +50,36 @@ def test_options_reach_their_place(
     run: Callable, images: Path, model_options: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "new" / "out"
-    flags = ["--images", "9", "--batch-size", "2", "--crop-pct", "0.7", "--recipe", "fq-vit"]
-    outcome = run("quantize", *model_options, *flags, "--data-dir", images, "-o", out)
+    flags = ["--images", "9", "--batch-size", "2", "--recipe", "fq-vit"]
+    crop = ["--crop-pct", "0.7", "--crop-mode", "plain"]
+    outcome = run("quantize", *model_options, *flags, *crop, "--data-dir", images, "-o", out)
     assert outcome.code == 0, outcome.err
     metadata = fullint.load(out).metadata
     assert metadata.class_ids is None
     assert metadata.preprocessing is not None
     assert metadata.preprocessing["crop_pct"] == 0.7
+    assert metadata.preprocessing["crop_mode"] == "plain"
     assert metadata.provenance.recipe == "fq-vit"
     assert metadata.provenance.calibration is not None
     assert metadata.provenance.calibration.images == 9
     assert metadata.provenance.simulation_agreement is not None
     assert metadata.provenance.simulation_agreement.images == 8
+
+
+def test_a_recipe_from_a_file(
+    run: Callable, images: Path, model_options: list[str], tmp_path: Path
+) -> None:
+    recipe = tmp_path / "mine.yaml"
+    arguments = ["quantize", *model_options, "--data-dir", images, "--recipe", recipe]
+    text = "base: default\nname: mine\nsummary: x\nweights: {symmetric: true, num_bits: 4}\n"
+    recipe.write_text(text)
+    outcome = run(*arguments, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert "mine (weights 4 bits, activations 8 bits" in outcome.out
+    recipe.write_text(text + "simulation_only: its grids are too wide\n")
+    refused = run(*arguments, "-o", tmp_path / "other")
+    assert refused.code == 1
+    assert "recipe 'mine' has no integer program: its grids are too wide" in refused.err
 
 
 def copy_with_damage(images: Path, target: Path, damaged: int) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,19 @@ def test_lists_all_recipes(run: Callable) -> None:
     assert outcome.code == 0
     assert set(fullint.list_recipes()) <= names(outcome.out)
     assert "8/8/4" in outcome.out
+
+
+def test_says_which_run_in_integers(run: Callable, tmp_path: Path) -> None:
+    rows = [line.split() for line in run("recipes").out.splitlines()]
+    lines = {row[0]: row for row in rows if row}
+    for name, recipe in fullint.list_recipes().items():
+        assert lines[name][2] == ("simulation" if recipe.simulation_only else "integers")
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: default\nname: mine\nsummary: x\nsimulation_only: it is too wide\n")
+    path.write_text(path.read_text() + "search: [{metric: cosine, rounds: 2}]\n")
+    out = run("recipes", path).out
+    assert "metric=cosine candidates=linear rounds=2" in out
+    assert ["simulation_only", "it", "is", "too", "wide"] in map(str.split, out.splitlines())
 
 
 def test_wildcards_choose(run: Callable) -> None:

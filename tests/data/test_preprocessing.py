@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fullint.data import ImageFolder, Preprocessing
-from fullint.data.preprocessing import CROP_MODES, INTERPOLATIONS
+from fullint.data.preprocessing import INTERPOLATIONS, TIMM_CROP_MODES
 from fullint.errors import FullintError
 
 DEIT = Preprocessing(
@@ -49,7 +49,7 @@ SIZES = [(224, 224), (248, 249), (500, 375), (375, 500), (333, 1000), (701, 97),
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("crop_mode", CROP_MODES)
+@pytest.mark.parametrize("crop_mode", TIMM_CROP_MODES)
 @pytest.mark.parametrize("crop_pct", [0.875, 0.9, 1.0, 1.15])
 def test_equals_timm_on_sizes(
     timm: Any, random_image: Any, size: tuple[int, int], crop_mode: str, crop_pct: float
@@ -66,7 +66,7 @@ def test_equals_timm_on_sizes(
     square=st.booleans(),
     width=st.integers(1, 48),
     crop_pct=st.floats(0.3, 1.4) | st.sampled_from([0.875, 0.9, 0.95, 0.96, 1.0]),
-    crop_mode=st.sampled_from(CROP_MODES),
+    crop_mode=st.sampled_from(TIMM_CROP_MODES),
     interpolation=st.sampled_from(sorted(INTERPOLATIONS)),
 )
 def test_equals_timm_on_any_geometry(
@@ -112,6 +112,25 @@ def test_equals_timm_on_image_modes(timm: Any, random_image: Any, mode: str, cha
     assert result.shape == (224, 224, channels)
     assert result.dtype == np.uint8
     np.testing.assert_array_equal(result, pixels_from_timm(timm, spec, image))
+
+
+@pytest.mark.parametrize(("height", "width"), [(227, 300), (224, 229), (600, 256)])
+def test_a_plain_crop_is_the_middle_of_the_image(
+    random_image: Any, height: int, width: int
+) -> None:
+    image = random_image(5, width, height)
+    top, left = (height - 224) // 2, (width - 224) // 2
+    expected = np.asarray(image)[top : top + 224, left : left + 224]
+    for crop_pct in (0.5, 1.0):
+        spec = replace(DEIT, crop_mode="plain", crop_pct=crop_pct)
+        np.testing.assert_array_equal(spec(image), expected)
+
+
+def test_a_plain_crop_of_a_small_image_pads_it(random_image: Any) -> None:
+    image = random_image(6, 11, 7)
+    spec = replace(DEIT, height=8, width=8, crop_mode="plain")
+    np.testing.assert_array_equal(spec(image)[:7], np.asarray(image)[:, 1:9])
+    assert not spec(image)[7].any()
 
 
 @pytest.mark.real_data

@@ -54,6 +54,9 @@ CASES = {
     "softmax": lambda: softmax_of("softmax"),
     "exponentials": lambda: softmax_of("exponentials"),
     "log2_softmax": lambda: softmax_of("log2_softmax", rounding=512),
+    "table_softmax": lambda: compute(
+        "table_softmax", SCORES, *FACTOR, scattered((3, 16 * 1024), 0, 2**14)
+    ),
     "layer_norm": lambda: compute(
         "layer_norm",
         TOKENS,
@@ -77,6 +80,7 @@ FROZEN = {
     "softmax": 0xAB5BF294,
     "exponentials": 0x5F8043ED,
     "log2_softmax": 0xE04857CD,
+    "table_softmax": 0x18B34736,
     "layer_norm": 0xC91106A8,
     "weighted_average": 0x65B34F61,
 }

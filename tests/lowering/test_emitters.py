@@ -28,7 +28,13 @@ from fullint.lowering.emitters.add import addition_multipliers
 from fullint.lowering.emitters.layer_norm import affine_constants
 from fullint.lowering.encoding import Encoding
 from fullint.quantization.graph import QuantizedGraph
-from fullint.quantization.grids import Log2Grid, RowRelativeGrid, UniformGrid
+from fullint.quantization.grids import (
+    CodebookGrid,
+    LevelGrid,
+    Log2Grid,
+    RowRelativeGrid,
+    UniformGrid,
+)
 
 from ..small_models import MODELS, images, lowered, size_of, traced
 
@@ -42,8 +48,12 @@ def real_values(graph: QuantizedGraph, codes: dict[str, np.ndarray], node: fx.No
     if node.op == "placeholder":
         return torch.from_numpy(codes["pixels"]).double()
     grid = graph.grids.get(node)
+    if isinstance(grid, CodebookGrid):
+        grid = grid.carrier
     if isinstance(grid, UniformGrid):
         return grid.dequantize(torch.from_numpy(shaped(codes[node.name], node)).double())
+    if isinstance(grid, LevelGrid):
+        return torch.from_numpy(shaped(codes[node.name], node)) * grid.scale
     if isinstance(grid, Log2Grid):
         return torch.exp2(-torch.from_numpy(shaped(codes[node.name], node)).double())
     if isinstance(grid, RowRelativeGrid):

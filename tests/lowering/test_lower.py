@@ -172,8 +172,8 @@ def test_activations_of_few_bits_keep_to_their_codes(bits: int) -> None:
             r"\(blocks_0_norm1\): the channel scales of 'add' are not powers of two",
         ),
         (
-            {"attention_map": UniformConfig()},
-            r"\(blocks_0_attn_softmax\): the integer softmax gives uint8 codes",
+            {"attention_map": UniformConfig(strategy="power_of_two_factor")},
+            r"\(blocks_0_attn_softmax\): an attention map needs a grid of one scale",
         ),
         (
             {"normalized": UniformConfig(strategy="power_of_two_factor")},

@@ -77,7 +77,7 @@ def test_codes_are_encodable(name: str, recipe: str) -> None:
 def test_saved_loaded_identical(name: str, tmp_path: Path) -> None:
     _, program = lowered(name, "fq-vit")
     IntegerModel(program).save(tmp_path / "model")
-    loaded, _, _ = read(tmp_path / "model")
+    loaded = read(tmp_path / "model").program
     batch = images(3, size_of(name), seed=9)
     assert np.array_equal(run(program, batch), run(loaded, batch))
 

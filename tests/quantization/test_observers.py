@@ -16,7 +16,7 @@ from fullint.errors import FullintError
 from fullint.quantization.grids import uniform_grid
 from fullint.quantization.observers import OBSERVERS, Observer, make_observer
 
-NAMES = ["minmax", "ema", "percentile", "omse", "mse"]
+NAMES = ["minmax", "ema", "percentile", "percentile_list", "omse", "mse"]
 
 
 def heavy_tailed(seed: int, groups: int = 1, elements: int = 3000) -> Tensor:
@@ -177,3 +177,20 @@ def state_size(holder: object) -> int:
     if isinstance(holder, list | tuple):
         return sum(map(state_size, holder))
     return sum(map(state_size, vars(holder).values())) if hasattr(holder, "__dict__") else 0
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("num_bits", [4, 8])
+def test_percentile_list_takes_the_best_of_three_quantiles(symmetric: bool, num_bits: int) -> None:
+    values = heavy_tailed(3, elements=200_000)
+    values[0, 0] = 60.0
+    observer = observed("percentile_list", list(values.split(50_000, 1)), symmetric, num_bits)
+    errors = []
+    for percentile in (0.999, 0.9999, 0.99999):
+        low, high = (
+            values.double().quantile(share, dim=1) for share in (1 - percentile, percentile)
+        )
+        grid = uniform_grid(low[0], high[0], num_bits=num_bits, symmetric=symmetric)
+        errors.append(float((grid.fake_quantize(values) - values).square().sum()))
+    assert error_of(observer, values) == pytest.approx(min(errors), rel=0.05)
+    assert max(errors) > 1.2 * min(errors)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fullint.errors import FullintError
 from fullint.quantization.granularity import TENSOR, Groups
 from fullint.quantization.grids import Grid, Log2Grid, RowRelativeGrid, UniformGrid
 from fullint.quantization.quantizers import make_quantizer
@@ -20,7 +21,7 @@ from fullint.recipes.schema import (
 
 
 def frozen(config: UniformConfig, batches: list[Tensor], groups: Groups = TENSOR) -> Grid:
-    quantizer = make_quantizer(config, groups=groups)
+    quantizer = make_quantizer(config, role="residual", groups=groups)
     for pass_index in range(quantizer.passes):
         for batch in batches:
             quantizer.observe(batch, pass_index)
@@ -109,14 +110,14 @@ def test_attention_grids_need_no_data() -> None:
         (Log2Config(rounding=425), Log2Grid(425)),
         (RowRelativeConfig(), RowRelativeGrid()),
     ):
-        quantizer = make_quantizer(config)
+        quantizer = make_quantizer(config, role="attention_map")
         assert quantizer.passes == 0
         assert quantizer.freeze() == kind
-    uniform = make_quantizer(SoftmaxConfig()).freeze()
+    uniform = make_quantizer(SoftmaxConfig(), role="attention_map").freeze()
     assert isinstance(uniform, UniformGrid)
     assert (float(uniform.scale), uniform.zero_point) == (pytest.approx(1 / 255), 0)
 
 
 def test_a_shared_grid_is_not_a_quantizer() -> None:
-    with pytest.raises(TypeError):
-        make_quantizer(SharedConfig())
+    with pytest.raises(FullintError, match="'residual' cannot have a grid of type 'shared'"):
+        make_quantizer(SharedConfig(), role="residual")

@@ -10,9 +10,12 @@ import typer
 from typer.core import TyperGroup
 
 from fullint.cli.bench import bench
+from fullint.cli.compare import compare
 from fullint.cli.console import printable
 from fullint.cli.demo import demo
 from fullint.cli.evaluate import evaluate
+from fullint.cli.export import export
+from fullint.cli.hardware import hardware
 from fullint.cli.inspect import inspect
 from fullint.cli.interrupts import interrupts
 from fullint.cli.quantize import quantize
@@ -20,7 +23,7 @@ from fullint.cli.recipes import recipes
 from fullint.errors import FullintError
 from fullint.version import __version__
 
-COMMANDS = (quantize, evaluate, inspect, recipes, bench, demo)
+COMMANDS = (quantize, evaluate, inspect, recipes, compare, bench, export, hardware, demo)
 
 
 class CommandGroup(TyperGroup):

@@ -25,9 +25,12 @@ STEPS = {
     "load": "load the model",
     "capture": "trace the model",
     "calibrate": "measure ranges",
+    "correct": "correct weights",
     "lower": "lower to integers",
     "save": "save",
 }
+
+_WIDTH_IN_FILES = 160
 
 
 def printable(value: object) -> str:
@@ -59,7 +62,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         table.add_column(column, justify="left" if is_text else "right", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(Text(printable(value)) for value in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:  # nothing tells how wide the reader's lines are
+        console.width = _WIDTH_IN_FILES
+    console.print(table)
 
 
 def warn(sentence: str) -> None:

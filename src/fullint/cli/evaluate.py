@@ -13,7 +13,7 @@ from fullint import evaluation
 from fullint.cli.console import StepProgress, printable, warn
 from fullint.cli.extra import quantize_extra
 from fullint.cli.interrupts import interrupts
-from fullint.cli.options import Artefact, Checkpoint, ImagesAtOnce, Strict
+from fullint.cli.options import Artefact, Checkpoint, CropMode, ImagesAtOnce, Strict
 from fullint.cli.skipped import describe_skipped
 from fullint.data import ImageFolder, ImageLoader, Preprocessing, resolve_class_map
 from fullint.data.selection import evenly_spread
@@ -62,6 +62,7 @@ def evaluate(
         float | None,
         typer.Option(min=0.01, help="Crop fraction, instead of that saved with the model."),
     ] = None,
+    crop_mode: CropMode = None,
     results_file: Annotated[
         Path | None, typer.Option(help="CSV file to append the result to.", show_default=False)
     ] = None,
@@ -88,9 +89,13 @@ def evaluate(
     if results_file is not None and not results_file.absolute().parent.is_dir():
         raise FullintError(f"results file {str(results_file)!r} lies in a folder that is not there")
     model = load_model(artefact)
-    preprocessing = _preprocessing(model, crop_pct)
+    preprocessing = _preprocessing(model, crop_pct, crop_mode)
     origin = _origin(model, artefact)
-    given = {"reference": reference or "", "crop_pct": preprocessing.crop_pct}
+    given = {
+        "reference": reference or "",
+        "crop_pct": preprocessing.crop_pct,
+        "crop_mode": preprocessing.crop_mode,
+    }
     if results_file is not None:  # refused now rather than after the work
         nothing = evaluation.Evaluation(images=1, top1=0, top5=0, k=1)
         check_columns(results_file, [*origin, "data", *nothing.row(), *given])
@@ -121,13 +126,17 @@ def evaluate(
             artifact.add_measurement(artefact, row)
 
 
-def _preprocessing(model: IntegerModel, crop_pct: float | None) -> Preprocessing:
+def _preprocessing(
+    model: IntegerModel, crop_pct: float | None, crop_mode: str | None
+) -> Preprocessing:
     if model.preprocessing is None:
         raise FullintError(
             "the saved model does not say how images are prepared for it, so none can be read"
         )
     saved = Preprocessing.from_dict(model.preprocessing)
-    return saved if crop_pct is None else replace(saved, crop_pct=crop_pct)
+    return replace(
+        saved, crop_pct=crop_pct or saved.crop_pct, crop_mode=crop_mode or saved.crop_mode
+    )
 
 
 def _images(

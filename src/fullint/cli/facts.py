@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from fullint.cli.console import megabytes
 from fullint.integer.audit import float_operations
 from fullint.integer.model import IntegerModel
+from fullint.memory import peak_memory_bytes
 
 Fact = tuple[str, str]
 
@@ -36,12 +36,8 @@ def integer_line(model: IntegerModel) -> str:
 
 def peak_memory() -> str:
     """Largest resident memory of this process so far."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return "unknown"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return megabytes(peak if sys.platform == "darwin" else 1024 * peak)
+    peak = peak_memory_bytes()
+    return "unknown" if peak is None else megabytes(peak)
 
 
 def size_line(model: IntegerModel) -> str:

@@ -19,10 +19,20 @@ Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse a damaged image instead of leaving it out.")
 ]
 RecipeName = Annotated[
-    str, typer.Option("--recipe", help="One of those that 'fullint recipes' lists.")
+    str,
+    typer.Option("--recipe", help="One of those that 'fullint recipes' lists, or a YAML file."),
 ]
 ImagesAtOnce = Annotated[
     int, typer.Option("--batch-size", min=1, help="Images at a time; memory grows with it.")
+]
+CropMode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODE",
+        help="How images are cropped: center, squash or border as in timm, or plain, the middle of "
+        "an image that is not resized.",
+        show_default=False,
+    ),
 ]
 Artefact = Annotated[
     Path,

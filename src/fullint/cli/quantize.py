@@ -15,7 +15,7 @@ from fullint.cli.console import StepProgress, print_facts, warn
 from fullint.cli.extra import quantize_extra
 from fullint.cli.facts import integer_line, peak_memory, quantization_facts
 from fullint.cli.interrupts import interrupts
-from fullint.cli.options import Checkpoint, ImagesAtOnce, RecipeName, Strict
+from fullint.cli.options import Checkpoint, CropMode, ImagesAtOnce, RecipeName, Strict
 from fullint.cli.skipped import describe_skipped
 from fullint.data import ClassMap, ImageFolder
 from fullint.errors import FullintError
@@ -60,6 +60,7 @@ def quantize(
     crop_pct: Annotated[
         float | None, typer.Option(min=0.01, help="Crop fraction, instead of the model's own.")
     ] = None,
+    crop_mode: CropMode = None,
     num_classes: Annotated[
         int | None, typer.Option(min=1, help="Classes of the checkpoint, instead of the model's.")
     ] = None,
@@ -103,7 +104,9 @@ def quantize(
 
         chosen = find_recipe(recipe) if bits is None else find_recipe(recipe).with_bits(bits)
         progress("load", 0, 1)
-        source = fullint.load_timm_model(model, checkpoint, crop_pct=crop_pct, **options)
+        source = fullint.load_timm_model(
+            model, checkpoint, crop_pct=crop_pct, crop_mode=crop_mode, **options
+        )
         if class_map is not None:
             source = _with_class_ids(source, class_map)
         progress("load", 1, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,10 +19,15 @@ _WILDCARDS = "*?["
 def recipes(
     name: Annotated[
         str | None,
-        typer.Argument(help="A recipe, or a pattern with wildcards.", show_default=False),
+        typer.Argument(
+            help="A recipe, a pattern with wildcards, or a YAML file.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """List the recipes, or show all that one of them declares.
+
+    A recipe runs in integers, or it is a simulation in float and says why. One of your own is a
+    YAML file: its name, its summary, a recipe as its base, and the fields that differ.
 
     \b
     Examples:
@@ -32,20 +36,22 @@ def recipes(
       fullint recipes default
     """
     with quantize_extra():
-        from fullint.recipes import find_recipe, list_recipes
+        from fullint.recipes import find_recipe, match_recipes
 
         if name is not None and not any(character in name for character in _WILDCARDS):
             _show(find_recipe(name))
             return
-        known = list_recipes()
-        chosen = fnmatch.filter(known, name or "*")
-        if not chosen and name is not None:
-            find_recipe(name)  # says which there are
+        chosen = match_recipes(name or "*")
     print_table(
-        ("recipe", "bits", "summary"),
+        ("recipe", "bits", "runs in", "summary"),
         [
-            (known[name].name, "/".join(map(str, known[name].bits.values())), known[name].summary)
-            for name in chosen
+            (
+                recipe.name,
+                "/".join(map(str, recipe.bits.values())),
+                "simulation" if recipe.simulation_only else "integers",
+                recipe.summary,
+            )
+            for recipe in chosen
         ],
     )
     typer.echo("bits of weights/activations/attention map; 'fullint recipes NAME' shows the rest")
@@ -70,5 +76,5 @@ def _show(recipe: Recipe) -> None:
 def _declared(config: Declaration) -> str:
     """Every field, by the name that a declaration in Python uses."""
     values = config.model_dump(mode="json")
-    kind = values.pop("type")
-    return " ".join([kind, *(f"{name}={value}" for name, value in values.items())])
+    kind = [values.pop("type")] if "type" in values else []
+    return " ".join([*kind, *(f"{name}={value}" for name, value in values.items())])

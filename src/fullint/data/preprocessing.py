@@ -3,6 +3,7 @@
 The arithmetic is that of timm's evaluation transform, ``timm.data.create_transform`` with
 ``is_training=False``, bit for bit, without torch: the same Pillow resampling, and the same rounding
 of the resized size and of the crop's corner. Accuracy measured on other pixels is not comparable.
+The crop mode ``plain`` is not timm's; it is for images that were brought to size beforehand.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ INTERPOLATIONS = {
     "box": Image.Resampling.BOX,
     "hamming": Image.Resampling.HAMMING,
 }
-CROP_MODES = ("center", "squash", "border")
+TIMM_CROP_MODES = ("center", "squash", "border")
+CROP_MODES = (*TIMM_CROP_MODES, "plain")
 _TIMM_FIELDS = ("interpolation", "mean", "std", "crop_pct", "crop_mode")
 
 # Bounds on what a (possibly hostile) file may ask for: a side of the input, and the pixels of the
@@ -43,7 +45,8 @@ class Preprocessing:
     ``height``, ``width``: pixels of the result. ``channels``: 3 (RGB) or 1 (grayscale).
     ``crop_pct``: the crop's side divided by the resized image's. ``crop_mode``: ``center`` scales
     the short side and crops, ``squash`` scales each side on its own and crops, ``border`` scales
-    the long side and pads with the mean colour. ``interpolation``: of `INTERPOLATIONS`.
+    the long side and pads with the mean colour, ``plain`` crops without resizing, the corner
+    rounded down, and leaves ``crop_pct`` unused. ``interpolation``: of `INTERPOLATIONS`.
     ``mean``, ``std``: one value a channel, of pixels divided by 255; the integer program folds them
     into its first layer, so here only ``border`` uses the mean.
 
@@ -148,6 +151,8 @@ class Preprocessing:
         scaled_height, scaled_width = (
             math.floor(size / self.crop_pct) for size in (self.height, self.width)
         )
+        if self.crop_mode == "plain":
+            return height, width
         if self.crop_mode == "squash":
             return scaled_height, scaled_width
         if self.crop_mode == "center" and scaled_height == scaled_width:
@@ -161,8 +166,9 @@ class Preprocessing:
 
     def _center_crop_or_pad(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width, channels = pixels.shape
-        rows, crop_top, pad_top = _overlap(height, self.height)
-        columns, crop_left, pad_left = _overlap(width, self.width)
+        rounded_down = self.crop_mode == "plain"
+        rows, crop_top, pad_top = _overlap(height, self.height, rounded_down)
+        columns, crop_left, pad_left = _overlap(width, self.width, rounded_down)
         result = np.empty((self.height, self.width, channels), np.uint8)
         result[:] = self._padding_color()
         result[pad_top : pad_top + rows, pad_left : pad_left + columns] = pixels[
@@ -176,11 +182,12 @@ class Preprocessing:
         return np.array([min(255, max(0, round(255 * value))) for value in self.mean], np.uint8)
 
 
-def _overlap(size: int, target: int) -> tuple[int, int, int]:
+def _overlap(size: int, target: int, rounded_down: bool) -> tuple[int, int, int]:
     """(length kept, where it starts in the image, where it lands in the result) along one axis."""
     if size < target:  # the odd pixel of padding goes to the right or the bottom
         return size, 0, (target - size) // 2
-    return target, round((size - target) / 2), 0  # half to even
+    start = (size - target) // 2 if rounded_down else round((size - target) / 2)  # half to even
+    return target, start, 0
 
 
 def _is_integer(value: object) -> bool:

@@ -52,7 +52,7 @@ def audit(program: IntegerProgram) -> Audit:
     for name, constant in program.constants.items():
         if name not in floats:
             storage = storage_type(constant)
-            constant_bytes[storage] += stored_bytes(constant.shape, storage)
+            constant_bytes[storage] += stored_bytes(constant, storage)
     return Audit(
         operations=Counter(operation.kind for operation in program.operations),
         largest_bits=largest_bits,

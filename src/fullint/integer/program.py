@@ -122,8 +122,7 @@ class IntegerProgram:
     def constant_bytes(self) -> int:
         """Bytes the constants take when saved, whatever type they have in memory."""
         return sum(
-            stored_bytes(constant.shape, storage_type(constant))
-            for constant in self.constants.values()
+            stored_bytes(constant, storage_type(constant)) for constant in self.constants.values()
         )
 
 

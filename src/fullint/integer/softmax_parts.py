@@ -18,6 +18,7 @@ from fullint.integer.types import INT32_HIGH, Operand, TensorType
 
 FRACTION_BITS = 10
 LARGEST_DISTANCE = 2**15 - 1
+AMPLITUDE_BITS = 15
 # Exponentials of at most 2^15 each add up to less than 2^31 in any shorter row.
 LONGEST_ROW = 2**16
 
@@ -56,3 +57,17 @@ def exponentials(distances: np.ndarray, amplitude: int) -> np.ndarray:
     """amplitude * 2^-t, cut off; the row's maximum gives the amplitude itself."""
     fraction = (distances & (2**FRACTION_BITS - 1)) << (16 - FRACTION_BITS)
     return fixed_point.exp2_mantissa(fraction, amplitude) >> (distances >> FRACTION_BITS)
+
+
+def negative_log2_softmax(
+    x: np.ndarray, pre_shift: np.ndarray, multiplier: np.ndarray, shift: np.ndarray
+) -> np.ndarray:
+    """-log2(softmax) = t + log2(sum of 2^-t), in steps of 2^-FRACTION_BITS.
+
+    No element is divided. Within 2 steps and log2(1.0024 + length / 2^14) of exact, which is how
+    far the exponentials that are summed may be off; never below 0, for the maximum's is exact.
+    """
+    distances = distances_below_maximum(x, pre_shift, multiplier, shift)
+    row_sum = exponentials(distances, 1 << AMPLITUDE_BITS).sum(axis=-1, keepdims=True)
+    log2_sum = fixed_point.log2_fixed(row_sum, FRACTION_BITS) - (AMPLITUDE_BITS << FRACTION_BITS)
+    return distances + log2_sum

@@ -1,7 +1,9 @@
-"""How integer constants are stored: in the smallest type, 4-bit values two to a byte.
+"""How integer constants are stored: in the smallest type, 4-bit values two to a byte, runs of equal
+values as one.
 
 A matrix whose rows each span at most 15, as weights of up to 4 bits with a zero point a row do, is
 of type row_uint4: the smallest value of every row, an int8, then every value less that of its row.
+A table of few levels is of type runs (`runs`).
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fullint.errors import FullintError
+from fullint.integer import runs
 
-StorageType = Literal["uint4", "int4", "row_uint4", "uint8", "int8", "int16", "int32"]
+StorageType = Literal["uint4", "int4", "row_uint4", "uint8", "int8", "int16", "int32", "runs"]
 
 
 class _Storage(NamedTuple):
@@ -31,9 +34,9 @@ _STORAGES: dict[StorageType, _Storage] = {
     "int16": _Storage(-(2**15), 2**15 - 1, "<i2"),
     "int32": _Storage(-(2**31), 2**31 - 1, "<i4"),
 }
-STORAGE_TYPES: tuple[StorageType, ...] = tuple(_STORAGES)
 _PACKED = ("uint4", "int4", "row_uint4")
 _LARGEST_NIBBLE = 15
+_SMALLEST_TABLE = 1024
 
 
 def storage_type(constant: np.ndarray) -> StorageType:
@@ -44,35 +47,35 @@ def storage_type(constant: np.ndarray) -> StorageType:
     for name, storage in _STORAGES.items():
         fits = storage.low <= low and high <= storage.high
         if fits and (name != "row_uint4" or (low < 0 and _has_narrow_rows(constant))):
-            return name
+            return "runs" if _is_table(constant, least_bytes(constant.shape, name)) else name
     raise FullintError(f"a constant holds values from {low} to {high}, beyond int32")
 
 
-def _has_narrow_rows(constant: np.ndarray) -> bool:
-    if constant.ndim != 2 or constant.shape[1] < 4:
-        return False
-    spans = constant.max(1).astype(np.int64) - constant.min(1)
-    return bool(spans.max() <= _LARGEST_NIBBLE)
+def stored_bytes(constant: np.ndarray, storage: StorageType) -> int:
+    """Bytes that a constant takes."""
+    if storage == "runs":
+        return runs.packed_bytes(constant)
+    return least_bytes(constant.shape, storage)
 
 
-def stored_bytes(shape: tuple[int, ...], storage: StorageType) -> int:
-    """Bytes that a constant of this shape takes."""
+def least_bytes(shape: tuple[int, ...], storage: StorageType) -> int:
+    """Bytes that a constant of this shape takes, at least: the whole number but for runs."""
     size = math.prod(shape)
+    if storage == "runs":
+        return runs.least_bytes(size)
     if storage not in _PACKED:
         return size * np.dtype(_STORAGES[storage].dtype).itemsize
     return _offsets(shape, storage) + (size + 1) // 2
 
 
-def _offsets(shape: tuple[int, ...], storage: StorageType) -> int:
-    """How many rows have an offset, a byte each."""
-    return shape[0] if storage == "row_uint4" and shape else 0
-
-
 def pack(constant: np.ndarray, storage: StorageType) -> np.ndarray:
-    """The array to write: the constant in its type, or its 4-bit values two to a byte.
+    """The array to write: the constant in its type, its runs (count, 2), or its 4-bit values two to
+    a byte.
 
     A packed array is flat; the earlier value is in the low half; zero bits fill up the last byte.
     """
+    if storage == "runs":
+        return runs.pack(constant)
     if storage not in _PACKED:
         return constant.astype(_STORAGES[storage].dtype, order="C")
     offsets = np.empty(0, np.uint8)
@@ -87,14 +90,33 @@ def pack(constant: np.ndarray, storage: StorageType) -> np.ndarray:
 
 def unpack(stored: np.ndarray, shape: tuple[int, ...], storage: StorageType) -> np.ndarray:
     """The inverse of `pack`, read-only; FullintError for an array that `pack` does not write."""
-    packed = storage in _PACKED
-    dtype = np.dtype(_STORAGES[storage].dtype)
-    stored_shape = (stored_bytes(shape, storage),) if packed else shape
-    if stored.dtype != dtype or stored.shape != stored_shape:
-        raise FullintError(f"is {stored.dtype} {stored.shape}, expected {dtype} {stored_shape}")
-    values = _unpack_nibbles(stored, shape, storage) if packed else stored
+    if storage == "runs":
+        values = runs.unpack(stored, shape)
+    else:
+        packed = storage in _PACKED
+        dtype = np.dtype(_STORAGES[storage].dtype)
+        stored_shape = (least_bytes(shape, storage),) if packed else shape
+        if stored.dtype != dtype or stored.shape != stored_shape:
+            raise FullintError(f"is {stored.dtype} {stored.shape}, expected {dtype} {stored_shape}")
+        values = _unpack_nibbles(stored, shape, storage) if packed else stored
     values.flags.writeable = False
     return values
+
+
+def _is_table(constant: np.ndarray, plain_bytes: int) -> bool:
+    return constant.size >= _SMALLEST_TABLE and runs.packed_bytes(constant) < plain_bytes
+
+
+def _has_narrow_rows(constant: np.ndarray) -> bool:
+    if constant.ndim != 2 or constant.shape[1] < 4:
+        return False
+    spans = constant.max(1).astype(np.int64) - constant.min(1)
+    return bool(spans.max() <= _LARGEST_NIBBLE)
+
+
+def _offsets(shape: tuple[int, ...], storage: StorageType) -> int:
+    """How many rows have an offset, a byte each."""
+    return shape[0] if storage == "row_uint4" and shape else 0
 
 
 def _unpack_nibbles(stored: np.ndarray, shape: tuple[int, ...], storage: StorageType) -> np.ndarray:

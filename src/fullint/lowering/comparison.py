@@ -64,7 +64,7 @@ class _Sums:
         self.equal += int((difference == 0).sum())
         self.largest = max(self.largest, int(difference.max()))
         scale = grid.scale.numpy()
-        self.signal += float((((simulated - grid.zero_point) * scale) ** 2).sum())
+        self.signal += float((((simulated - grid.common_zero_point) * scale) ** 2).sum())
         self.noise += float(((difference * scale) ** 2).sum())
 
     def summary(self, tensor: str, module: str) -> LayerDifference:

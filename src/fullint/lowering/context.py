@@ -63,8 +63,8 @@ class ProgramBuilder:
         factors = self.choose_factors(
             value.scale / scale,
             value_type,
-            low=grid.low - grid.zero_point,
-            high=grid.high - grid.zero_point,
+            low=grid.low - grid.common_zero_point,
+            high=grid.high - grid.common_zero_point,
         )
         self.emit(
             "requantize",
@@ -72,11 +72,11 @@ class ProgramBuilder:
             output,
             source=source,
             intermediate_bits=factors.intermediate_bits,
-            zero_point=grid.zero_point,
+            zero_point=grid.common_zero_point,
             low=grid.low,
             high=grid.high,
         )
-        return Encoding(output, scale, grid.zero_point)
+        return Encoding(output, scale, grid.common_zero_point)
 
     def choose_factors(
         self, factor: np.ndarray, input_type: TensorType, *, low: int, high: int

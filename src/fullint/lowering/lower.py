@@ -4,6 +4,8 @@ bounds.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch.fx
 
@@ -14,6 +16,7 @@ from fullint.lowering.context import ProgramBuilder
 from fullint.lowering.emitters import EMITTERS, Emission
 from fullint.lowering.encoding import Encoding
 from fullint.quantization.graph import QuantizedGraph
+from fullint.quantization.grids import CodebookGrid
 from fullint.quantization.roles import is_constant
 
 
@@ -36,11 +39,7 @@ def lower(graph: QuantizedGraph) -> IntegerProgram:
         elif node.op == "output":
             output = encodings[node.args[0]]
         elif not is_constant(node):
-            emission = Emission(builder, graph, node, encodings, graph.grids.get(node))
-            try:
-                encodings[node] = EMITTERS[node.target](emission)
-            except FullintError as error:
-                raise FullintError(f"{emission.source} ({node.name}): {error}") from None
+            encodings[node] = _emit(builder, graph, node, encodings)
     if output is None:
         raise FullintError("the captured model has no output")
     if output.scale.size != 1:
@@ -55,3 +54,28 @@ def lower(graph: QuantizedGraph) -> IntegerProgram:
         output_name=output.name,
         logit_scale=float(output.scale.reshape(())),
     )
+
+
+def _emit(
+    builder: ProgramBuilder,
+    graph: QuantizedGraph,
+    node: torch.fx.Node,
+    encodings: dict[torch.fx.Node, Encoding],
+) -> Encoding:
+    """Operations of one node; FullintErrors name it."""
+    grid = graph.grids.get(node)
+    emission = Emission(builder, graph, node, encodings, grid)
+    if isinstance(grid, CodebookGrid):
+        emission = replace(emission, grid=grid.carrier, suffix=".carrier")
+    try:
+        result = EMITTERS[node.target](emission)  # type: ignore[index]
+        return _emit_book(emission, result, grid) if isinstance(grid, CodebookGrid) else result
+    except FullintError as error:
+        raise FullintError(f"{emission.source} ({node.name}): {error}") from None
+
+
+def _emit_book(emission: Emission, carrier: Encoding, grid: CodebookGrid) -> Encoding:
+    """lookup: codes of a codebook's carrier to those in the book."""
+    table = emission.add_constant("book", grid.table.numpy())
+    emission.emit("lookup", [carrier.name, table], emission.node.name, offset=grid.carrier.low)
+    return carrier.renamed(emission.node.name)

@@ -48,3 +48,8 @@ TENSOR = Groups()
 def channels(count: int) -> Groups:
     """Every channel of the last axis is its own group."""
     return Groups(torch.arange(count))
+
+
+def block_edges(size: int, count: int) -> list[int]:
+    """Where `count` nearly equal blocks of `size` elements begin, and `size`: count + 1 numbers."""
+    return [index * size // count for index in range(count + 1)]

@@ -47,6 +47,7 @@ class QuantizedGraph:
         recipe: the declaration it was built from.
         roles: what each activation is for.
         quantizers: of activations, by node; nodes that share a grid share a quantizer.
+        fixed_grids: of activations, which a transform has decided; calibration takes them over.
         grids: of weights and activations, by node, once calibrated.
     """
 
@@ -55,6 +56,7 @@ class QuantizedGraph:
         self.recipe = recipe
         self.roles = assign_roles(module.graph)
         self.quantizers = self._make_quantizers()
+        self.fixed_grids: dict[torch.fx.Node, Grid] = {}
         self.grids: dict[torch.fx.Node, Grid] = {}
 
     def _make_quantizers(self) -> dict[torch.fx.Node, Quantizer]:
@@ -66,7 +68,10 @@ class QuantizedGraph:
                 shared.append(node)
             elif config is not None:
                 quantizers[node] = make_quantizer(
-                    config, groups=self._groups(node, config), through=_next_activation(node)
+                    config,
+                    role=role,
+                    groups=self._groups(node, config),
+                    through=_next_activation(node),
                 )
         for node in shared:
             addition = next((user for user in consumers(node) if user in quantizers), None)
@@ -109,7 +114,7 @@ class QuantizedGraph:
         for node, quantizer in self.quantizers.items():
             if id(quantizer) not in frozen:
                 frozen[id(quantizer)] = quantizer.freeze()
-            self.grids[node] = frozen[id(quantizer)]
+            self.grids[node] = self.fixed_grids.get(node, frozen[id(quantizer)])
 
     @property
     def passes(self) -> int:

@@ -30,7 +30,7 @@ def head_groups(graph: torch.fx.Graph, linear: torch.fx.Node) -> Groups:
         if not sources:
             continue
         if node.target in LAYOUT:
-            numbers[node] = _move(node, numbers[sources[0]])
+            numbers[node] = moved(node, numbers[sources[0]])
         elif node.target is normal_form.matmul:
             for source in sources:
                 for head in _heads(numbers[source]):
@@ -48,7 +48,10 @@ def head_groups(graph: torch.fx.Graph, linear: torch.fx.Node) -> Groups:
     return Groups(group) if len(heads) > 1 else TENSOR
 
 
-def _move(node: torch.fx.Node, numbers: torch.Tensor) -> torch.Tensor:
+def moved(node: torch.fx.Node, numbers: torch.Tensor) -> torch.Tensor:
+    """What a layout operation makes of `numbers`, which stand for the values it reads; a factor
+    leaves them as they are.
+    """
     if node.target is normal_form.scale:
         return numbers
     return node.target(numbers, *node.args[1:], **node.kwargs)  # type: ignore[operator]

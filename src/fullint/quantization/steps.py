@@ -1,4 +1,4 @@
-"""Where transforms, search and corrections register what they do for a recipe's declaration."""
+"""Where transforms and search register what they do for a recipe's declaration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fullint.recipes.declaration import Declaration
 
 Step = Callable[[QuantizedGraph, Any, CalibrationData], None]
 _STEPS: dict[type[Declaration], Step] = {}
-_PACKAGES = ("transforms", "search", "correction")
+_PACKAGES = ("transforms", "search")
 
 
 def implements(config_type: type[Declaration]) -> Callable[[Step], Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import importlib
 import pkgutil
 
@@ -10,7 +11,8 @@ from fullint.errors import FullintError
 from fullint.recipes.schema import Recipe
 
 _RECIPES: dict[str, Recipe] = {}
-_NOT_RECIPES = {"declaration", "registry", "schema", "steps", "yaml_file"}
+YAML_SUFFIXES = (".yaml", ".yml")
+_NOT_RECIPES = {"common", "declaration", "registry", "schema", "steps", "yaml_file"}
 
 
 def register(recipe: Recipe) -> Recipe:
@@ -30,10 +32,25 @@ def list_recipes() -> dict[str, Recipe]:
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe called `name`; FullintError suggests near names."""
+    """The recipe called `name`, or the one that the YAML file `name` declares.
+
+    Raises:
+        FullintError: unknown (with near names), or a file that is wrong (with its line).
+    """
+    if name.lower().endswith(YAML_SUFFIXES):
+        from fullint.recipes.yaml_file import read_recipe
+
+        return read_recipe(name)
     recipes = list_recipes()
     if name in recipes:
         return recipes[name]
     near = difflib.get_close_matches(name, recipes, n=3)
     hint = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(recipes)}"
     raise FullintError(f"unknown recipe '{name}'; {hint} ('fullint recipes' lists them)")
+
+
+def match_recipes(pattern: str) -> list[Recipe]:
+    """All recipes whose names match a pattern with wildcards; without any, as `find_recipe`."""
+    known = list_recipes()
+    matching = [recipe for name, recipe in known.items() if fnmatch.fnmatchcase(name, pattern)]
+    return matching or [find_recipe(pattern)]

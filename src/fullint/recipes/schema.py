@@ -6,7 +6,7 @@ Field names follow compressed-tensors where it has them (num_bits, symmetric, st
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -134,13 +134,25 @@ class TangentConfig(Declaration):
     num_bits: int = Field(default=4, ge=2, le=8)
 
 
+class LeastErrorConfig(Declaration):
+    """The levels with the least squared error on the calibration data (our own), of whatever enters
+    a matrix product.
+
+    strategy "head": a set of levels for every head, of an attention map only.
+    """
+
+    type: Literal["least_error"] = "least_error"
+    num_bits: int = Field(default=4, ge=2, le=8)
+    strategy: Literal["tensor", "head"] = "tensor"
+
+
 class SharedConfig(Declaration):
     """The grid of the residual addition that consumes the tensor."""
 
     type: Literal["shared"] = "shared"
 
 
-QuantizerConfig = (
+QuantizerConfig = Annotated[
     UniformConfig
     | Log2Config
     | RowRelativeConfig
@@ -150,8 +162,10 @@ QuantizerConfig = (
     | TwinConfig
     | ShiftUniformLog2Config
     | TangentConfig
-    | SharedConfig
-)
+    | LeastErrorConfig
+    | SharedConfig,
+    Field(discriminator="type"),
+]
 FIXED_BITS = Log2Config | RowRelativeConfig | SoftmaxConfig | SharedConfig
 
 

@@ -19,11 +19,18 @@ class LayerNormEqualizationConfig(Declaration):
     type: Literal["layer_norm_equalization"] = "layer_norm_equalization"
 
 
+class LayerNormFoldingConfig(Declaration):
+    """Move LayerNorm's gain and offset into the linear layers behind it."""
+
+    type: Literal["layer_norm_folding"] = "layer_norm_folding"
+
+
 class ScaleReparameterizationConfig(Declaration):
     """RepQ-ViT: bring the channels of LayerNorm's outputs to one scale and zero point.
 
     target: what the channels' scales become, their "mean" (RepQ-ViT) or "median" (DopQ-ViT).
-    migration: 0 moves all of the difference into the weights, 1 none (NormQuant's alpha).
+    migration: 0 evens out the channels' scales, 1 those of the weights' columns (NormQuant's
+    alpha); above 0, calibration chooses the common grid.
     dual_clipping: search each channel's two ends for the least squared error first (RepQuant).
     """
 
@@ -49,6 +56,30 @@ class KeyValueCenteringConfig(Declaration):
     type: Literal["key_value_centering"] = "key_value_centering"
 
 
+class QueryKeyValueEqualizationConfig(Declaration):
+    """Balance the channels of queries against those of keys, and of values against the weights
+    behind the attention.
+    """
+
+    type: Literal["query_key_value_equalization"] = "query_key_value_equalization"
+
+
+class StreamRotationConfig(Declaration):
+    """Turn the residual stream by a random rotation that leaves LayerNorm as it is; LayerNorm's
+    gain and offset go into the linear layers behind it.
+    """
+
+    type: Literal["stream_rotation"] = "stream_rotation"
+    seed: int = 0
+
+
+class HeadRotationConfig(Declaration):
+    """Turn queries and keys of every head alike, and its values against the weights behind them."""
+
+    type: Literal["head_rotation"] = "head_rotation"
+    seed: int = 0
+
+
 class ChannelPermutationConfig(Declaration):
     """PTQ-SL: sort channels by range, so that those of one block are alike."""
 
@@ -64,9 +95,13 @@ class NoisyBiasConfig(Declaration):
 
 TransformConfig = Annotated[
     LayerNormEqualizationConfig
+    | LayerNormFoldingConfig
     | ScaleReparameterizationConfig
     | SmoothQuantConfig
     | KeyValueCenteringConfig
+    | QueryKeyValueEqualizationConfig
+    | StreamRotationConfig
+    | HeadRotationConfig
     | ChannelPermutationConfig
     | NoisyBiasConfig,
     Field(discriminator="type"),
@@ -77,9 +112,11 @@ class SearchConfig(Declaration):
     """Rounds that refine the grids of weights and activations in turn, one matrix product after
     the other, all seeing the float model's tensors.
 
-    metric: distance between the product of the float and of the rounded operands.
+    metric: distance between the product of the float and of the rounded operands. "block_output"
+    and "logits" run the model on behind it: for a `count` of about ten and one round.
     candidates: "linear" `count` ranges from `low` to `high` times the present one; "percentile" the
-    published list; "progressive" AdaLog's FPCS over scales and zero points together.
+    published list; "progressive" AdaLog's FPCS over scales and zero points together, about `count`
+    of them in its first step. Grids of levels have their base or exponent searched in all of them.
     """
 
     metric: Literal[
@@ -92,37 +129,53 @@ class SearchConfig(Declaration):
     high: float = Field(default=1.2, gt=0)
 
 
-class BiasCorrectionConfig(Declaration):
-    """Take the mean rounding error of every output channel out of the bias."""
+class LayerCorrectionConfig(Declaration):
+    """A change of every linear layer's weight or bias, whose target is the float model's output.
+
+    inputs: the layer's inputs are those of the "float" model, rounded on their own grid, or as the
+    "quantized" layers before give them, with these corrected. Corrections that follow each other
+    with the same inputs go together, layer by layer.
+    """
+
+    inputs: Literal["float", "quantized"] = "float"
+
+
+class BiasCorrectionConfig(LayerCorrectionConfig):
+    """Take the mean error of every output channel out of the bias."""
 
     type: Literal["bias_correction"] = "bias_correction"
 
 
-class GPTQConfig(Declaration):
+class GPTQConfig(LayerCorrectionConfig):
     """GPTQ: round one input channel after the other and let the rest make up for it.
 
     damping: added to the diagonal of the inputs' second moments, as a share of its mean.
     activation_order: largest second moment first.
-    inputs: of the float model, or as the rounded layers before give them.
+    range_search: try several ranges for every row, and keep the one that ends with the least error.
     """
 
     type: Literal["gptq"] = "gptq"
     damping: float = Field(default=0.01, gt=0)
     activation_order: bool = False
-    inputs: Literal["float", "quantized"] = "float"
+    range_search: bool = False
 
 
-class ActivationRidgeConfig(Declaration):
-    """ERQ's Aqer: ridge regression of the float outputs on the rounded inputs."""
+class ActivationRidgeConfig(LayerCorrectionConfig):
+    """ERQ's Aqer: ridge regression of the float outputs on the rounded inputs.
+
+    strength: how many tokens the old weights are worth; None finds out for each layer.
+    """
 
     type: Literal["activation_ridge"] = "activation_ridge"
-    strength: float = Field(default=1000.0, gt=0)
-    inputs: Literal["float", "quantized"] = "float"
+    strength: float | None = Field(default=None, gt=0)
 
 
-class WeightRidgeConfig(Declaration):
+class WeightRidgeConfig(LayerCorrectionConfig):
     """ERQ's Wqer: round half of the input channels at a time, refine the rounding, and let ridge
     regression make up for it in the rest.
+
+    strength: as for activation_ridge. refinements: most weights of a row and a half that go to
+    other than their nearest value.
     """
 
     type: Literal["weight_ridge"] = "weight_ridge"

@@ -3,6 +3,7 @@
 from fullint.capture.rewrites import (
     activations,
     attention,
+    batch_norm,
     convolution,
     joining,
     layout,
@@ -17,6 +18,7 @@ from fullint.capture.rewrites import (
 __all__ = [
     "activations",
     "attention",
+    "batch_norm",
     "convolution",
     "joining",
     "layout",

@@ -17,7 +17,9 @@ from fullint.integer.ops.registry import OPERATIONS, OperationDefinition, find_o
 # isort: off
 from fullint.integer.ops import (  # noqa: F401  (imported for their registration)
     add,
+    ailayernorm,
     concat,
+    e2softmax,
     exponentials,
     layer_norm,
     linear,
@@ -33,6 +35,7 @@ from fullint.integer.ops import (  # noqa: F401  (imported for their registratio
     slice,
     softmax,
     sum,
+    table_softmax,
     weighted_average,
 )
 # isort: on

@@ -14,18 +14,10 @@ import math
 import numpy as np
 
 from fullint.errors import FullintError
-from fullint.integer import fixed_point
 from fullint.integer.ops.registry import register
 from fullint.integer.ops.shift_matmul import LARGEST_CODE
-from fullint.integer.softmax_parts import (
-    FRACTION_BITS,
-    check_scores,
-    distances_below_maximum,
-    exponentials,
-)
+from fullint.integer.softmax_parts import FRACTION_BITS, check_scores, negative_log2_softmax
 from fullint.integer.types import Operand, TensorType
-
-AMPLITUDE_BITS = 15
 
 
 def infer(
@@ -53,10 +45,8 @@ def compute(
     `rounding` places the boundary between codes k and k + 1: 512 of 1024 at 2^-(k + 1/2) as in the
     paper (its code: log2(4/3) = 425; nearest in value: 599).
     """
-    distances = distances_below_maximum(scores, pre_shift, multiplier, shift)
-    row_sum = exponentials(distances, 1 << AMPLITUDE_BITS).sum(axis=-1, keepdims=True)
-    log2_sum = fixed_point.log2_fixed(row_sum, FRACTION_BITS) - (AMPLITUDE_BITS << FRACTION_BITS)
-    return np.clip((distances + log2_sum + rounding) >> FRACTION_BITS, 0, LARGEST_CODE)
+    logarithms = negative_log2_softmax(scores, pre_shift, multiplier, shift)
+    return np.clip((logarithms + rounding) >> FRACTION_BITS, 0, LARGEST_CODE)
 
 
 def row_sum_bound(length: int, rounding: int) -> int:

@@ -68,11 +68,11 @@ def _emit_rescaled_add(emission: Emission, a: Encoding, b: Encoding, grid: Unifo
         emission.name,
         zero_a=a.zero_point,
         zero_b=b.zero_point,
-        zero_point=grid.zero_point,
+        zero_point=grid.common_zero_point,
         low=grid.low,
         high=grid.high,
     )
-    return Encoding(emission.name, scale, grid.zero_point)
+    return Encoding(emission.name, scale, grid.common_zero_point)
 
 
 def _largest(tensor: TensorType, zero_point: int) -> int:

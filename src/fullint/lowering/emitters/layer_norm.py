@@ -43,11 +43,11 @@ def emit_layer_norm(emission: Emission) -> Encoding:
         emission.name,
         zero_x=x.zero_point,
         epsilon=min(max(1, round(float(epsilon) * channels**2 / step**2)), LARGEST_EPSILON),
-        zero_point=grid.zero_point,
+        zero_point=grid.common_zero_point,
         low=grid.low,
         high=grid.high,
     )
-    return Encoding(emission.name, scale, grid.zero_point)
+    return Encoding(emission.name, scale, grid.common_zero_point)
 
 
 def _power_of_two_factors(x: Encoding, channels: int) -> tuple[float, np.ndarray]:

@@ -28,6 +28,7 @@ class Emission:
     node: torch.fx.Node
     encodings: dict[torch.fx.Node, Encoding]
     grid: Grid | None
+    suffix: str = ""
 
     @property
     def source(self) -> str:
@@ -36,8 +37,8 @@ class Emission:
 
     @property
     def name(self) -> str:
-        """Name of the node's tensor in the program."""
-        return self.node.name
+        """Name of the tensor to emit."""
+        return self.node.name + self.suffix
 
     @property
     def arguments(self) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from fullint.quantization.observers import (  # noqa: F401  (imported for their 
     mse,
     omse,
     percentile,
+    percentile_list,
 )
 # isort: on
 

@@ -1,4 +1,4 @@
-"""Histograms: a tensor's distribution in bounded memory, for observers that minimise an error."""
+"""Histograms: a tensor's distribution in bounded memory, for all that minimise an error."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ class HistogramObserver(Observer):
         bins = ((values - low[:, None]) / width[:, None]).to(torch.int32).clamp_(0, BINS - 1)
         bins += torch.arange(groups, dtype=torch.int32)[:, None] * BINS
         self.counts += torch.bincount(bins.flatten(), minlength=groups * BINS).reshape(groups, BINS)
+
+    def range(self) -> tuple[Tensor, Tensor]:
+        """All that was seen; observers that minimise an error narrow it."""
+        return self.extremes.range()
 
     def bin_centers(self) -> Tensor:
         """Middle of every bin, (groups, BINS), float64."""

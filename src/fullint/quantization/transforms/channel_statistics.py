@@ -42,16 +42,40 @@ class ChannelStatistics:
             self.count + other.count,
         )
 
+    def select(self, channels: Tensor) -> ChannelStatistics:
+        """Of some channels, in the order and shape of their numbers."""
+        return ChannelStatistics(
+            self.low[channels],
+            self.high[channels],
+            self.total[channels],
+            self.total_square[channels],
+            self.count,
+        )
+
     @property
     def center(self) -> Tensor:
         """Middle of the range."""
         return (self.low + self.high) / 2
 
     @property
+    def mean(self) -> Tensor:
+        """Mean."""
+        return self.total / self.count
+
+    @property
+    def spread(self) -> Tensor:
+        """Half the range."""
+        return (self.high - self.low) / 2
+
+    @property
+    def largest(self) -> Tensor:
+        """Largest magnitude."""
+        return torch.maximum(self.high, -self.low)
+
+    @property
     def mean_square(self) -> Tensor:
         """Mean squared distance from `center`."""
-        mean = self.total / self.count
-        return self.total_square / self.count - 2 * mean * self.center + self.center.square()
+        return self.total_square / self.count - 2 * self.mean * self.center + self.center.square()
 
 
 def channel_statistics(

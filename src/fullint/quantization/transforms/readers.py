@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch.fx
-from torch import Tensor
 
 from fullint.capture import normal_form
 
@@ -25,6 +24,8 @@ def linear_readers(node: torch.fx.Node) -> list[torch.fx.Node] | None:
 
 def keeps_channels(node: torch.fx.Node) -> bool:
     """Whether a layout operation leaves the last axis whole and in place."""
+    if not node.all_input_nodes:
+        return False
     source = node.all_input_nodes[0]
     last = len(source.meta["shape"]) - 1
     match node.target:
@@ -37,9 +38,3 @@ def keeps_channels(node: torch.fx.Node) -> bool:
         case normal_form.roll:
             return last not in node.args[2]  # type: ignore[operator]
     return False
-
-
-def parameter(module: torch.fx.GraphModule, node: torch.fx.node.Argument) -> Tensor:
-    """The constant behind a graph argument, as stored: changing it in place changes the model."""
-    assert isinstance(node, torch.fx.Node)
-    return getattr(module, str(node.target))

@@ -1,6 +1,4 @@
-"""Number grids: what a quantizer has decided. A grid rounds tensors in float simulation and tells
-lowering its integers.
-"""
+"""Uniform: evenly spaced codes."""
 
 from __future__ import annotations
 
@@ -23,72 +21,52 @@ class UniformGrid:
 
     Attributes:
         scale: float64, broadcasts against the tensor (a scalar, one a channel, one a head ...).
-        zero_point: one integer for the whole tensor.
+        zero_point: one integer for the whole tensor; for weights also integral float64, of the
+            scale's shape.
         low, high: inclusive code range.
     """
 
     scale: Tensor
-    zero_point: int
+    zero_point: int | Tensor
     low: int
     high: int
 
+    @property
+    def common_zero_point(self) -> int:
+        """The zero point of a grid that has one for all of its tensor."""
+        assert isinstance(self.zero_point, int), "only weights have several zero points"
+        return self.zero_point
+
     def quantize(self, values: Tensor) -> Tensor:
         """Codes, as integral floats, rounded half to even and saturated."""
-        codes = torch.round(values / self.scale.to(values.dtype)) + self.zero_point
+        codes = torch.round(values / self.scale.to(values.dtype)) + self._zero_point(values)
         return codes.clamp(self.low, self.high)
+
+    def integers(self, values: Tensor) -> Tensor:
+        """Codes less the zero point, integral floats: real = integer * scale. What a weight stores
+        and a table gives.
+        """
+        return self.quantize(values) - self._zero_point(values)
 
     def dequantize(self, codes: Tensor) -> Tensor:
         """Real values of codes."""
-        return (codes - self.zero_point) * self.scale.to(codes.dtype)
+        return (codes - self._zero_point(codes)) * self.scale.to(codes.dtype)
 
     def fake_quantize(self, values: Tensor) -> Tensor:
         """The nearest values on the grid."""
         return self.dequantize(self.quantize(values))
 
-
-@dataclass(frozen=True)
-class Log2Grid:
-    """Attention weights 2^-code, code in 0..15 (FQ-ViT, arXiv 2111.13824, eq. 13), exactly sixteen
-    values.
-
-    Attributes:
-        rounding: added to -log2(x) before it is cut off, in 1/1024: 512 rounds in the exponent, as
-            the paper.
-    """
-
-    rounding: int = 512
-    largest_code: int = 15
-
-    def fake_quantize(self, values: Tensor) -> Tensor:
-        """2^-code of each weight in [0, 1]."""
-        exponent = -torch.log2(values.clamp_min(2.0**-40))
-        codes = torch.floor(exponent + self.rounding / 1024).clamp(0, self.largest_code)
-        return torch.exp2(-codes)
-
-
-@dataclass(frozen=True)
-class RowRelativeGrid:
-    """Attention weights as uint8 shares of their row's largest, renormalised by the sum of the
-    codes themselves.
-    """
-
-    high: int = 255
-
-    def fake_quantize(self, values: Tensor) -> Tensor:
-        """The weights that `exponentials` and `weighted_average` apply."""
-        codes = torch.round(values * (self.high / values.amax(dim=-1, keepdim=True)))
-        return codes / codes.sum(dim=-1, keepdim=True)
-
-
-Grid = UniformGrid | Log2Grid | RowRelativeGrid
+    def _zero_point(self, like: Tensor) -> int | Tensor:
+        zero_point = self.zero_point
+        return zero_point.to(like.dtype) if isinstance(zero_point, Tensor) else zero_point
 
 
 def uniform_grid(low: Tensor, high: Tensor, *, num_bits: int, symmetric: bool) -> UniformGrid:
-    """Grid that covers [low, high].
+    """Grid that covers [low, high], any shape, one range a group.
 
-    Symmetric grids are signed with zero point 0, and per group (any shape of low and high);
-    asymmetric ones are unsigned, for one range only, widened to contain zero, which is then a code
-    exactly.
+    Symmetric grids are signed with zero point 0; asymmetric ones are unsigned, widened to contain
+    zero, which is then a code exactly. The zero point of one range is an int, of several a tensor,
+    which only weights take.
     """
     low, high = low.double().clamp_max(0), high.double().clamp_min(0)
     if symmetric:
@@ -97,8 +75,9 @@ def uniform_grid(low: Tensor, high: Tensor, *, num_bits: int, symmetric: bool) -
         return UniformGrid(scale, 0, -largest, largest - 1)
     levels = 2**num_bits - 1
     scale = _usable((high - low) / levels)
-    zero_point = int(torch.round(-low / scale).clamp(0, levels))
-    return UniformGrid(scale, zero_point, 0, levels)
+    zero_point = torch.round(-low / scale).clamp(0, levels)
+    whole = int(zero_point) if zero_point.ndim == 0 else zero_point
+    return UniformGrid(scale, whole, 0, levels)
 
 
 def _usable(scale: Tensor) -> Tensor:

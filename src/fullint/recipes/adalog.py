@@ -1,0 +1,37 @@
+"""AdaLog (Wu et al., ECCV 2024, arXiv 2407.12951), calibration only."""
+
+from __future__ import annotations
+
+from fullint.recipes.common import INTEGER_NOTE, activations
+from fullint.recipes.registry import register
+from fullint.recipes.schema import AdaLogConfig, Recipe, UniformConfig
+from fullint.recipes.steps import ScaleReparameterizationConfig, SearchConfig
+
+NOTES = f"""\
+Faithful: logarithms of a searched base for attention maps and GELU outputs, the shift by GELU's
+minimum taken out in the bias behind, asymmetric weights a channel, LayerNorm outputs
+reparameterized, progressive combining search of scale and zero point against the layer's output.
+Changed: heads have scales but no zero points of their own (centring keys and values, which would
+stand for them exactly, gained nothing); the search keeps fewer candidates, and looks for zero
+points around the present one instead of the middle of the codes.
+{INTEGER_NOTE}"""
+
+register(
+    Recipe(
+        name="adalog",
+        summary="adaptive logarithms for attention maps and GELU, progressive search",
+        paper="https://arxiv.org/abs/2407.12951",
+        weights=UniformConfig(strategy="channel", observer="mse"),
+        transforms=(ScaleReparameterizationConfig(),),
+        activations=dict(
+            activations(
+                UniformConfig(observer="mse"),
+                query_key_value=UniformConfig(symmetric=True, strategy="head", observer="mse"),
+                attention_map=AdaLogConfig(num_bits=8, strategy="head"),
+                activation=AdaLogConfig(num_bits=8),
+            )
+        ),
+        search=(SearchConfig(metric="layer_output", candidates="progressive"),),
+        notes=NOTES,
+    )
+)

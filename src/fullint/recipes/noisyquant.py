@@ -1,0 +1,32 @@
+"""NoisyQuant (Liu et al., CVPR 2023, arXiv 2211.16056)."""
+
+from __future__ import annotations
+
+from fullint.recipes.common import INTEGER_NOTE, activations
+from fullint.recipes.registry import register
+from fullint.recipes.schema import Recipe, UniformConfig
+from fullint.recipes.steps import NoisyBiasConfig
+
+NOTES = f"""\
+Faithful: symmetric grids, weights a channel by their largest value, activations a tensor, a fixed
+noisy bias in front of the rounding that the next layer's bias takes back. Changed: the noise goes
+where an exact rewrite can put it, in front of the layers behind a LayerNorm and of the attention's
+projection; the published code leaves attention products, softmax and patch embedding in float,
+here they have 8-bit or the recipe's grids.
+{INTEGER_NOTE}"""
+
+register(
+    Recipe(
+        name="noisyquant",
+        summary="a fixed noisy bias in front of the rounding",
+        paper="https://arxiv.org/abs/2211.16056",
+        weights=UniformConfig(symmetric=True, strategy="channel"),
+        transforms=(NoisyBiasConfig(),),
+        activations=dict(
+            activations(
+                UniformConfig(symmetric=True, observer="mse"), attention_map=UniformConfig()
+            )
+        ),
+        notes=NOTES,
+    )
+)

@@ -1,0 +1,255 @@
+"""Quantizers of level grids against brute force over the data themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from fullint.errors import FullintError
+from fullint.quantization.grids import (
+    CodebookGrid,
+    LevelGrid,
+    adalog_activation_grid,
+    adalog_grid,
+    log_sqrt2_grid,
+    shift_uniform_log2_grid,
+    tangent_grid,
+    twin_activation_grid,
+    twin_grid,
+    uniform_grid,
+)
+from fullint.quantization.quantizers import make_quantizer
+from fullint.quantization.quantizers.least_error import least_error_levels
+from fullint.quantization.quantizers.shift_uniform_log2 import SHIFTS
+from fullint.quantization.quantizers.tangent import ANGLES, CENTERS
+from fullint.recipes.schema import (
+    AdaLogConfig,
+    LeastErrorConfig,
+    LogSqrt2Config,
+    QuantizerConfig,
+    Role,
+    ShiftUniformLog2Config,
+    TangentConfig,
+    TwinConfig,
+    UniformConfig,
+)
+
+
+def attention_maps() -> list[Tensor]:
+    """Three batches of two images and four heads, from flat to sharp."""
+    generator = torch.Generator().manual_seed(0)
+    sharpness = torch.tensor([0.3, 1.0, 3.0, 8.0]).reshape(4, 1, 1)
+    return [
+        torch.softmax(torch.randn(2, 4, 30, 50, generator=generator) * sharpness, dim=-1)
+        for _ in range(3)
+    ]
+
+
+def activations() -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [functional.gelu(torch.randn(2, 30, 64, generator=generator) * 1.5) for _ in range(3)]
+
+
+def frozen(config: QuantizerConfig, role: Role, batches: list[Tensor]) -> LevelGrid:
+    quantizer = make_quantizer(config, role=role)
+    for pass_index in range(quantizer.passes):
+        for batch in batches:
+            quantizer.observe(batch, pass_index)
+    grid = quantizer.freeze()
+    assert isinstance(grid, LevelGrid)
+    return grid
+
+
+def squared_error(grid: LevelGrid, values: Tensor) -> float:
+    return float((grid.fake_quantize(values) - values).square().sum())
+
+
+def least(grids: Sequence[LevelGrid], values: Tensor) -> float:
+    return min(squared_error(grid, values) for grid in grids)
+
+
+@pytest.mark.parametrize("bits", [4, 6])
+def test_attention_maps_take_the_best_parameters(bits: int) -> None:
+    batches = attention_maps()
+    values = torch.cat(batches).double()
+    quantiles = values.flatten().quantile(torch.tensor([0.999, 0.9999, 0.99999]).double())
+    candidates: dict[QuantizerConfig, list[LevelGrid]] = {
+        LogSqrt2Config(num_bits=bits): [log_sqrt2_grid(bits, float(q)) for q in quantiles],
+        AdaLogConfig(num_bits=bits): [adalog_grid(bits, [q]) for q in range(2, 138)],
+        TwinConfig(num_bits=bits): [twin_grid(bits, m) for m in range(8)],
+        ShiftUniformLog2Config(num_bits=bits): [
+            shift_uniform_log2_grid(bits, shift, float(values.max())) for shift in SHIFTS
+        ],
+        TangentConfig(num_bits=bits): [
+            tangent_grid(bits, center, angle) for center in CENTERS for angle in ANGLES
+        ],
+    }
+    for config, grids in candidates.items():
+        got = squared_error(frozen(config, "attention_map", batches), values)
+        assert got <= 1.01 * least(grids, values), config
+        assert max(squared_error(grid, values) for grid in grids) > 1.003 * got, config
+
+
+def test_a_base_for_every_head() -> None:
+    batches = attention_maps()
+    values = torch.cat(batches).double()
+    grid = frozen(AdaLogConfig(strategy="head"), "attention_map", batches)
+    assert grid.levels.shape == (4, 16)
+    rounded = grid.fake_quantize(values)
+    for head in range(4):
+        alone = values[:, head]
+        error = float((rounded[:, head] - alone).square().sum())
+        assert error <= 1.02 * least([adalog_grid(4, [q]) for q in range(2, 138)], alone)
+    one = frozen(AdaLogConfig(), "attention_map", batches)
+    assert squared_error(grid, values) < squared_error(one, values)
+
+
+@pytest.mark.parametrize("bits", [3, 4, 6])
+def test_activations_take_the_best_parameters(bits: int) -> None:
+    batches = activations()
+    values = torch.cat(batches).double()
+    low, high = float(values.min()), float(values.max())
+    half = 2 ** (bits - 1)
+    twins = [
+        twin_activation_grid(bits, m, positive_scale=high / (half - 1) * (1 - step / 32))
+        for m in range(9)
+        for step in range(32)
+    ]
+    got = squared_error(frozen(TwinConfig(num_bits=bits), "activation", batches), values)
+    assert got <= 1.02 * least(twins, values)
+    logs = [
+        adalog_activation_grid(bits, q, largest=(high - low) * (1 - step / 16), shift=-low)
+        for q in range(2, 138, 3)
+        for step in range(0, 16, 2)
+    ]
+    got = squared_error(frozen(AdaLogConfig(num_bits=bits), "activation", batches), values)
+    # Not all pairs are tried.
+    assert got <= 1.1 * least(logs, values)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-30, 30), st.integers(0, 9)), min_size=1, max_size=9),
+    st.integers(1, 5),
+)
+def test_least_error_levels_are_the_best_of_all_partitions(
+    points: list[tuple[int, int]], count: int
+) -> None:
+    pairs = sorted((value, number) for value, number in points if number)
+    assume(pairs)
+    values, counts = (torch.tensor(column).double() for column in zip(*points, strict=True))
+    levels = least_error_levels(values, counts, count)
+    assert len(levels) == count and bool((levels.diff() >= 0).all())
+
+    def error(part: list[tuple[int, int]]) -> float:
+        number = sum(n for _, n in part)
+        mean = sum(value * n for value, n in part) / number
+        return sum(n * (value - mean) ** 2 for value, n in part)
+
+    # More parts never hurt; so as many as there are points for.
+    cuts = combinations(range(1, len(pairs)), min(count, len(pairs)) - 1)
+    partitions = ([0, *cut, len(pairs)] for cut in cuts)
+    best = min(sum(error(pairs[a:b]) for a, b in pairwise(edges)) for edges in partitions)
+    nearest = (values[:, None] - levels).square().amin(1)
+    assert float((counts * nearest).sum()) == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("bits", [3, 4, 6])
+def test_least_error_levels_beat_every_published_grid(bits: int) -> None:
+    for role, batches in (("attention_map", attention_maps()), ("activation", activations())):
+        values = torch.cat(batches)
+        own = frozen(LeastErrorConfig(num_bits=bits), role, batches)
+        assert len(own.levels) == 2**bits
+        for config in (AdaLogConfig(num_bits=bits), TwinConfig(num_bits=bits)):
+            published = frozen(config, role, batches)
+            assert squared_error(own, values) < 1.01 * squared_error(published, values)
+
+
+def test_least_error_levels_of_every_head() -> None:
+    batches = attention_maps()
+    values = torch.cat(batches)
+    grid = frozen(LeastErrorConfig(strategy="head"), "attention_map", batches)
+    assert grid.levels.shape == (4, 16)
+    one = frozen(LeastErrorConfig(), "attention_map", batches)
+    assert squared_error(grid, values) < squared_error(one, values)
+
+
+@pytest.mark.parametrize("config", [AdaLogConfig(), TwinConfig(), LeastErrorConfig()])
+def test_an_activation_that_is_all_zero(config: QuantizerConfig) -> None:
+    grid = frozen(config, "activation", [torch.zeros(2, 3, 4)])
+    assert bool((grid.fake_quantize(torch.zeros(5)) == 0).all())
+
+
+def test_memory_does_not_grow() -> None:
+    quantizer = make_quantizer(TwinConfig(), role="attention_map")
+    sizes = set()
+    for batch in attention_maps():
+        quantizer.observe(batch, 0)
+        histogram = quantizer.histogram  # type: ignore[attr-defined]
+        sizes.add(histogram.counts.numel() + histogram.sums.numel())
+    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "role"),
+    [
+        (LogSqrt2Config(), "activation"),
+        (TangentConfig(), "normalized"),
+        (ShiftUniformLog2Config(), "residual"),
+        (AdaLogConfig(), "pooled"),
+        (TwinConfig(), "query_key_value"),
+    ],
+)
+def test_grids_of_other_roles_are_refused(config: QuantizerConfig, role: Role) -> None:
+    with pytest.raises(FullintError, match=f"'{role}' cannot have a grid of type '{config.type}'"):
+        make_quantizer(config, role=role)
+
+
+def test_uniform_attention_maps_are_uniform() -> None:
+    quantizer = make_quantizer(UniformConfig(num_bits=6), role="attention_map")
+    for batch in attention_maps():
+        quantizer.observe(batch, 0)
+    values = torch.cat(attention_maps())
+    grid = quantizer.freeze()
+    assert float((grid.fake_quantize(values) - values).abs().max()) <= float(values.max()) / 126
+
+
+@pytest.mark.parametrize("bits", [3, 4, 6])
+def test_a_codebook_is_nearly_the_best_set_of_levels(bits: int) -> None:
+    batches = [torch.randn(2, 40, 16, generator=torch.Generator().manual_seed(2)).pow(3)] * 2
+    values = torch.cat(batches)
+    quantizer = make_quantizer(LeastErrorConfig(num_bits=bits), role="normalized")
+    for pass_index in range(quantizer.passes):
+        for batch in batches:
+            quantizer.observe(batch, pass_index)
+    grid = quantizer.freeze()
+    assert isinstance(grid, CodebookGrid)
+    assert len(grid.book) <= 2**bits
+    rounded = grid.fake_quantize(values)
+    assert rounded.unique().numel() <= 2**bits
+    reals = grid.carrier.dequantize(grid.book.double())
+    nearest = (values.double()[..., None] - reals).abs().amin(-1)
+    # The carrier rounds first, so that a value near a threshold may take the next level.
+    assert bool(((rounded - values).abs() <= nearest + grid.carrier.scale * 1.01).all())
+    best = least_error_levels(
+        values.flatten().double(), torch.ones(values.numel(), dtype=torch.float64), 2**bits
+    )
+    least = float((values.double()[..., None] - best).square().amin(-1).sum())
+    assert (
+        float((rounded - values).square().sum())
+        <= 1.1 * least + values.numel() * float(grid.carrier.scale) ** 2
+    )
+
+
+def test_a_codebook_by_hand() -> None:
+    carrier = uniform_grid(torch.tensor(-1.0), torch.tensor(14.0), num_bits=4, symmetric=False)
+    grid = CodebookGrid(carrier, torch.tensor([0, 1, 5, 15]))
+    assert grid.table.tolist() == [0, 1, 1, 5, 5, 5, 5, 5, 5, 5, 15, 15, 15, 15, 15, 15]
+    values = torch.tensor([-3.0, 0.2, 0.8, 1.6, 8.4, 8.6, 99.0])
+    assert grid.fake_quantize(values).tolist() == [-1, 0, 0, 4, 4, 14, 14]
