@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import Any
 
@@ -117,6 +118,11 @@ def captured(module: nn.Module, size: int = 32) -> fx.GraphModule:
 def normal_form_of(name: str) -> fx.GraphModule:
     """One of MODELS captured, made once; not to be changed."""
     return captured(model(name), size_of(name))
+
+
+def own_normal_form_of(name: str) -> fx.GraphModule:
+    """The same, as a copy to be changed."""
+    return copy.deepcopy(normal_form_of(name))
 
 
 def calibrated(module: fx.GraphModule | str, recipe: str | Recipe) -> QuantizedGraph:

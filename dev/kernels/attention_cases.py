@@ -62,8 +62,13 @@ def check_attention(rng: np.random.Generator, isas: list[str]) -> list[str]:
         if rng.random() < 0.2
         else 14 - value_bits
     )
+    entries = int(rng.choice([1, 1000, 16 * 1024, 49_152])) if kind == "table_softmax" else 0
+    largest_level = int(rng.choice([1, 255, 2**14, 2**15 - 1]))
+    table = rng.integers(0, largest_level, size=(1, entries), endpoint=True).astype(np.int16)
+    if kind == "table_softmax" and keys * largest_level * abs(v - zeros[2]).max() >= 2**31:
+        table //= 256
     expected = attend(
-        kind, scores, factor, v - zeros[2], zeros, rounding, value_bits, fraction_bits
+        kind, scores, factor, v - zeros[2], rounding, value_bits, fraction_bits, table
     )
     output_values, out_dtype = None, "int32"
     if rng.random() < 0.85:
@@ -86,7 +91,8 @@ def check_attention(rng: np.random.Generator, isas: list[str]) -> list[str]:
         value_bits,
         fraction_bits,
         binding.type_index(out_dtype),
-        0,
+        entries,
+        binding.pointer(table),
         binding.factors(score_values),
         binding.factors(output_values),
     )
@@ -112,18 +118,20 @@ def attend(
     scores: np.ndarray,
     factor: tuple[int, int, int],
     v: np.ndarray,
-    zeros: list[int],
     rounding: int,
     value_bits: int,
     fraction_bits: int,
+    table: np.ndarray,
 ) -> np.ndarray:
     """The softmax operation and the product that goes with it."""
     arrays: list[Any] = [np.array([[value]], dtype=np.int64) for value in factor]
+    if kind == "table_softmax":
+        arrays.append(table.astype(np.int64))
     attributes = {"rounding": rounding} if kind == "log2_softmax" else {}
     codes = find_operation(kind).compute(scores, *arrays, **attributes)
     if kind == "exponentials":
         compute = find_operation("weighted_average").compute
         return compute(codes, v, zero_v=0, value_bits=value_bits, fraction_bits=fraction_bits)
-    if kind == "softmax":
+    if kind in ("softmax", "table_softmax"):
         return find_operation("matmul").compute(codes, v, zero_a=0, zero_b=0)
     return find_operation("shift_matmul").compute(codes, v, zero_b=0)

@@ -16,7 +16,7 @@ import numpy as np
 
 ISAS = ("portable", "avx2", "avx512vnni", "amx")
 TYPES = ("uint8", "int8", "int16", "int32")
-KINDS = ("exponentials", "softmax", "log2_softmax")
+KINDS = ("exponentials", "softmax", "log2_softmax", "table_softmax")
 LIBRARY = Path(
     os.environ.get(
         "FULLINT_KERNELS_LIBRARY",
@@ -61,7 +61,8 @@ class Head(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("has_addend", "kind")),
         *((name, ctypes.c_int32) for name in ("pre_shift", "multiplier", "shift")),
         *((name, ctypes.c_int32) for name in ("log2_rounding", "value_bits", "fraction_bits")),
-        *((name, ctypes.c_int32) for name in ("output_type", "unused")),
+        *((name, ctypes.c_int32) for name in ("output_type", "table_entries")),
+        ("table", ctypes.c_void_p),
         ("scores", Factors),
         ("output", Factors),
     ]

@@ -35,6 +35,8 @@ def strided(rng: np.random.Generator, values: np.ndarray, dtype: str) -> np.ndar
 def output_grid(rng: np.random.Generator, dtype: str) -> tuple[int, int, int]:
     """(zero_point, low, high)."""
     low, high = LIMITS[dtype]
+    if dtype == "int16" and rng.random() < 0.5:
+        return 0, low, high  # as on a residual stream
     if rng.random() < 0.3:
         low, high = sorted(int(value) for value in rng.integers(low, high, size=2, endpoint=True))
     zero = 0 if rng.random() < 0.4 else int(rng.integers(low, high, endpoint=True))
@@ -57,6 +59,11 @@ def random_factors(
         return pack_factors(
             pre_shift, rng.integers(0, 2**15, size=count), rng.integers(0, 31, size=count), 16, grid
         )
+    if rng.random() < 0.2:
+        pre_shift = np.full(count, max(int(bound).bit_length() - 15, 0))
+        shift = rng.integers(int(rng.choice([0, 14])), 16, size=count)
+        multiplier = rng.integers(0, np.minimum(2**15, 2 ** (shift + 1)))
+        return pack_factors(pre_shift, multiplier, shift, 16, grid)
     spread = np.exp2(rng.uniform(-3, 2, size=count))
     factor = (high - low + 1) / max(bound, 1) * spread
     meaningful = np.minimum(bound, (max(-low, high) + 1) / factor)
@@ -139,7 +146,9 @@ def check_linear(rng: np.random.Generator, isas: list[str]) -> list[str]:
     outputs = int(rng.choice([1, 10, 16, 31, 32, 33, 64, 100, 192]))
     x_dtype = str(rng.choice(["uint8", "uint8", "int8", "int16"], p=[0.4, 0.2, 0.3, 0.1]))
     four_bit = bool(rng.random() < 0.25)
-    x = numbers(rng, (rows, inputs), *(LIMITS["int8"] if x_dtype == "int16" else LIMITS[x_dtype]))
+    low, high = LIMITS[x_dtype]
+    fitting = (2**31 - 2**21) // (128 * inputs)
+    x = numbers(rng, (rows, inputs), max(low, -fitting), min(high, fitting))
     weight = numbers(rng, (outputs, inputs), *((-8, 7) if four_bit else (-128, 127)))
     bias = rng.integers(-(2**20), 2**20, size=outputs)
     expected = find_operation("linear").compute(x, weight, bias)
@@ -159,7 +168,7 @@ def check_linear(rng: np.random.Generator, isas: list[str]) -> list[str]:
         expected = table.view(table_dtype)[expected & 255].astype(np.int64)
         out_dtype = table_dtype
     if ending == "addition":
-        second_dtype = str(rng.choice(list(LIMITS)))
+        second_dtype = str(rng.choice([*LIMITS, out_dtype, out_dtype]))
         second_values = numbers(rng, (rows, outputs), *LIMITS[second_dtype])
         added = random_addition(
             rng, int(rng.choice([1, outputs])), out_dtype, second_dtype, out_dtype
@@ -281,9 +290,11 @@ def check_layer_norm(rng: np.random.Generator, isas: list[str]) -> list[str]:
     largest_shift = int(rng.choice([0, 3, 7])) if eight_bits else 0
     channel_shift = rng.integers(0, largest_shift + 1, size=channels)
     zero, low, high = output_grid(rng, out_dtype)
-    shift = rng.integers(0, 26, size=channels)
+    x[0, rng.integers(channels)] = x.max()
+    shift = rng.integers(int(rng.choice([0, 16])), int(rng.choice([26, 30])), size=channels)
     multiplier = rng.integers(-(2**15) + 1, 2**15, size=channels)
-    bias = rng.integers(-(2**24), 2**24, size=channels)
+    size = 2 ** int(rng.choice([24, 29]))
+    bias = rng.integers(-size, size, size=channels)
     arrays = [channel_shift, multiplier, bias, shift]
     attributes = {
         "zero_x": zero_x,

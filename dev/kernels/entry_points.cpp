@@ -111,7 +111,8 @@ EXPORT void free_rows(const RowKernel* kernel) { delete kernel; }
 struct Head {
   int64_t keys, depth, value_depth;
   int32_t query_type, key_type, value_type, zero_query, zero_key, zero_value, has_addend, kind;
-  int32_t pre_shift, multiplier, shift, log2_rounding, value_bits, fraction_bits, output_type, unused;
+  int32_t pre_shift, multiplier, shift, log2_rounding, value_bits, fraction_bits, output_type, table_entries;
+  const int16_t* table;
   Factors scores, output;
 };
 
@@ -131,6 +132,7 @@ EXPORT void run_attention(int isa, const Head* head, int64_t rows, Matrix q, Mat
   spec.kind = static_cast<AttentionKind>(head->kind);
   spec.factor = {head->pre_shift, head->multiplier, head->shift};
   spec.log2_rounding = head->log2_rounding;
+  spec.table.assign(head->table, head->table + head->table_entries);
   spec.value_bits = head->value_bits;
   spec.fraction_bits = head->fraction_bits;
   spec.requantization = read(head->output);

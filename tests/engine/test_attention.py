@@ -13,6 +13,7 @@ from .comparison import assert_engine_equals_interpreter
 from .programs import RANGES, ProgramBuilder
 
 seeds = st.integers(0, 2**32 - 1)
+KINDS = ["exponentials", "softmax", "log2_softmax", "table_softmax"]
 
 
 def build_attention(
@@ -28,6 +29,7 @@ def build_attention(
     requantizes_scores: bool,
     requantizes: bool,
     per_head: bool,
+    level_range: tuple[int, int] = (0, 2**14),
 ) -> tuple[ProgramBuilder, str]:
     """Queries, keys and values side by side, to heads, to attention, back to rows."""
     builder = ProgramBuilder(seed)
@@ -73,9 +75,12 @@ def build_attention(
         )
         largest = 255
     attributes = {"rounding": seed % 1024} if kind == "log2_softmax" else {}
-    p = builder.add(
-        kind, [scores, *builder.factors(factor_shape, largest, 9000)], shape, **attributes
-    )
+    inputs = [scores, *builder.factors(factor_shape, largest, 9000)]
+    if kind == "table_softmax":
+        tables = heads if per_head else 1
+        entries = int(builder.random.choice([1, 100, 16 * 1024, 49_152]))
+        inputs.append(builder.constant(builder.integers(*level_range, (tables, entries))))
+    p = builder.add(kind, inputs, shape, **attributes)
     v, result = part(2, (0, 2, 1, 3)), (windows, heads, tokens, depth)
     if kind == "exponentials":
         out = builder.add(
@@ -86,6 +91,8 @@ def build_attention(
         out, largest = builder.add("shift_matmul", [p, v], result, zero_b=zero), 2**22
     else:
         out, largest = builder.add("matmul", [p, v], result, zero_a=0, zero_b=zero), 2**15
+        if kind == "table_softmax":
+            largest = 128 * tokens * max(level_range)
     if requantizes:
         out = builder.add(
             "requantize",
@@ -100,7 +107,7 @@ def build_attention(
     return builder, builder.reshape(out, (windows, tokens, width))
 
 
-@pytest.mark.parametrize("kind", ["exponentials", "softmax", "log2_softmax"])
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=15)
 @given(
     seeds,
@@ -123,7 +130,7 @@ def test_attention(kind, seed, parameters):
     assert_engine_equals_interpreter(builder.finish(output), images=2)
 
 
-@pytest.mark.parametrize("kind", ["exponentials", "softmax", "log2_softmax"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tokens", [197, 577])
 def test_long_rows(kind, tokens):
     builder, output = build_attention(
@@ -142,7 +149,7 @@ def test_long_rows(kind, tokens):
     assert_engine_equals_interpreter(builder.finish(output), images=2)
 
 
-@pytest.mark.parametrize("kind", ["exponentials", "softmax", "log2_softmax"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("windows", [1, 30])
 def test_attention_becomes_one_step(kind, windows):
     """No scores in memory, and the heads' outputs written side by side without a copy."""
@@ -162,3 +169,31 @@ def test_attention_becomes_one_step(kind, windows):
     engine = Engine(builder.finish(output), threads=1)
     kinds = {step.kind for step in engine.profile(np.zeros((1, *engine.input_shape), np.uint8))}
     assert kinds <= {"lookup", "attention", "attention packing"}
+
+
+@pytest.mark.parametrize(
+    "factor", [(0, 2**14, 14), (0, 20_001, 14), (0, 2**15 - 1, 15), (3, 9_999, 12)]
+)
+def test_every_distance(factor):
+    """Scores given by an addend alone: eight distances a row, so that no code hides among many."""
+    heads, tokens, depth, few = 6, 225, 16, 8
+    builder = ProgramBuilder(0)
+    shape = (1, heads, tokens, tokens)
+    query = builder.operand((1, heads, tokens, depth), 0, 1)
+    zeros = builder.add(
+        "lookup", [query, builder.constant([0, 0, 1])], builder.shapes[query], offset=0
+    )
+    key = builder.permute(builder.operand((1, heads, tokens, depth), -9, 9), (0, 1, 3, 2))
+    scores = builder.add("matmul", [zeros, key], shape, zero_a=0, zero_b=0)
+    addend = np.full((1, heads, tokens, tokens), -(2**24))
+    addend[..., 0] = 0
+    distances = np.arange(heads * tokens * few).reshape(1, heads, tokens, few) << factor[0]
+    columns = builder.random.permutation(tokens - 1)[:few] + 1
+    addend[..., columns] = -distances
+    scores = builder.add("add", [scores, builder.constant(addend)], shape)
+    factors = [builder.constant(np.full((1, heads, 1, 1), part)) for part in factor]
+    p = builder.add("exponentials", [scores, *factors], shape)
+    value = builder.operand((1, heads, tokens, depth), -128, 127)
+    attributes = {"zero_v": 0, "value_bits": 7, "fraction_bits": 7}
+    out = builder.add("weighted_average", [p, value], (1, heads, tokens, depth), **attributes)
+    assert_engine_equals_interpreter(builder.finish(out), images=2)

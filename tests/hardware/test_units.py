@@ -14,12 +14,18 @@ if shutil.which("c++") is None:
     pytest.skip("needs a C++ compiler", allow_module_level=True)
 
 from fullint.errors import FullintError
-from fullint.hardware.cases import AILayerNormCase, Case, E2SoftmaxCase, joined
+from fullint.hardware.cases import (
+    AILayerNormCase,
+    Case,
+    E2SoftmaxCase,
+    LayerNormCase,
+    Log2SoftmaxCase,
+    joined,
+)
 from fullint.hardware.liberty import GATE_EQUIVALENTS, read_liberty
 from fullint.hardware.simulation import Simulation, SimulationResult, Vectors
 from fullint.hardware.streams import interface_of
 from fullint.hardware.synthesis import synthesize
-from fullint.hardware.units.e2softmax import E2Softmax
 from fullint.hardware.verilog import export_verilog, write_rtlil
 
 STALLS = [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.4, 0.4)]
@@ -29,8 +35,15 @@ SOFTMAX_CASES = [
     E2SoftmaxCase(3, 10, fraction_bits=0),
     E2SoftmaxCase(1, 5, output_bits=4),
     E2SoftmaxCase(6, 13, output_bits=4, natural=True, fraction_bits=2, known_maximum=True),
+    Log2SoftmaxCase(4, 13),
+    Log2SoftmaxCase(1, 3),
 ]
-LAYER_NORM_CASES = [AILayerNormCase(2, 12), AILayerNormCase(3, 10, ranges=3)]
+LAYER_NORM_CASES = [
+    AILayerNormCase(2, 12),
+    AILayerNormCase(3, 10, ranges=3),
+    LayerNormCase(2, 12),
+    LayerNormCase(3, 10),
+]
 
 
 def simulation(case: Case, vectors: Vectors, directory: Path, optimization: int = 0) -> Simulation:
@@ -49,7 +62,7 @@ def random_rows(case: Case, rows: int, seed: int = 0) -> Vectors:
     """Rows of every length that the unit takes (a softmax one), extremes first."""
     rng = np.random.default_rng(seed)
     lengths = [case.row_length]
-    if isinstance(case, E2SoftmaxCase):
+    if isinstance(case, (E2SoftmaxCase, Log2SoftmaxCase)):
         lengths = [case.row_length, 1, case.row_length, *range(2, case.row_length)]
         parts = [case.random_vectors(rng, rows, length) for length in lengths]
         return joined(parts)
@@ -153,9 +166,7 @@ def test_exported_test_bench_passes_and_can_fail(case, tmp_path):
         export_verilog(case, vectors, folder)
 
 
-def test_refusals(tmp_path):
-    with pytest.raises(FullintError, match="at least one lane"):
-        E2Softmax(lanes=0, longest_row=4, fraction_bits=3)
+def test_unfit_libraries_are_refused(tmp_path):
     with pytest.raises(FullintError, match="there is no cell library"):
         read_liberty(tmp_path / "absent.lib", tmp_path)
     (tmp_path / "empty.lib").write_text("library (x) {}")
@@ -165,14 +176,21 @@ def test_refusals(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "case", [E2SoftmaxCase(16, 256), AILayerNormCase(8, 192)], ids=["e2softmax", "ailayernorm"]
+    "case",
+    [
+        E2SoftmaxCase(16, 256),
+        Log2SoftmaxCase(16, 256),
+        AILayerNormCase(8, 192),
+        LayerNormCase(8, 192),
+    ],
+    ids=["e2softmax", "log2_softmax", "ailayernorm", "layer_norm"],
 )
 def test_ten_million_outputs(case, tmp_path):
     """In the sizes that are synthesized; every chunk with other rows and other stalls."""
     rng, compared, unit = np.random.default_rng(1), 0, None
     while compared < 10_000_000:
         length = case.row_length
-        if isinstance(case, E2SoftmaxCase) and compared % 3 == 0:
+        if isinstance(case, (E2SoftmaxCase, Log2SoftmaxCase)) and compared % 3 == 0:
             length = int(rng.integers(1, case.row_length + 1))
         vectors = case.random_vectors(rng, 2000, length)
         unit = unit or simulation(case, vectors, tmp_path, optimization=1)

@@ -237,6 +237,12 @@ MALICIOUS: dict[str, tuple[Edit, str]] = {
         lambda c: c["constants"]["head_weight"].update(shape=[-5, -7]),
         "is -5, expected an integer",
     ),
+    "many large tables": (
+        lambda c: c["constants"].update(
+            {f"table{i}": {"shape": [2**20], "storage": "runs"} for i in range(65)}
+        ),
+        "68157440 elements together",
+    ),
     "many axes": (
         lambda c: c["constants"]["head_weight"].update(shape=[1] * 17),
         "17 axes",
@@ -334,6 +340,39 @@ class TestMalice:
         with pytest.raises(FullintError, match=r"weights.bytes is|'gamma' has the type"):
             load_model(saved)
 
+    @pytest.mark.parametrize(
+        ("edit", "message"),
+        [
+            (lambda h: h["gamma"].update(dtype=["I16"]), "has the type a list"),
+            (lambda h: h["gamma"].update(dtype="F32"), "has the type 'F32'"),
+            (lambda h: h["gamma"].update(shape=[2**20] * 17), "17 axes"),
+            (lambda h: h["gamma"].update(shape=[-7]), "is -7, expected"),
+            (lambda h: h["gamma"].update(data_offsets=[-14, 0]), "is -14, expected"),
+            (lambda h: h["gamma"].update(data_offsets=[0]), "other offsets than its shape"),
+            (lambda h: h["gamma"].update(data_offsets=[2**40, 2**40 + 14]), "is 1099511627776"),
+            (lambda h: h["gamma"].update(data_offsets=h["beta"]["data_offsets"]), "other offsets"),
+            (
+                lambda h: h["gamma"].update(data_offsets=[0, _length(h["gamma"])]),
+                "overlap or leave a gap",
+            ),
+            (lambda h: h.pop("gamma"), "overlap or leave a gap"),
+        ],
+    )
+    def test_a_forged_table_of_tensors(self, edit: Edit, message: str, saved: Path) -> None:
+        data = (saved / "model.safetensors").read_bytes()
+        start = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:start])
+        edit(header)
+        text = json.dumps(header).encode()
+        write_weights(saved, len(text).to_bytes(8, "little") + text + data[start:])
+        with pytest.raises(FullintError, match=message):
+            load_model(saved)
+
+    def test_bytes_behind_the_last_tensor(self, saved: Path) -> None:
+        write_weights(saved, (saved / "model.safetensors").read_bytes() + b"\0" * 8)
+        with pytest.raises(FullintError, match="overlap or leave a gap"):
+            load_model(saved)
+
     def test_bits_after_the_last_packed_value(self, saved: Path) -> None:
         arrays = safetensors.numpy.load_file(saved / "model.safetensors")
         packed = arrays["head_weight"].copy()
@@ -395,6 +434,11 @@ class TestMalice:
                 assert bounds.low <= logits.min() <= logits.max() <= bounds.high
         finally:
             (saved / "config.json").write_bytes(original)
+
+
+def _length(entry: dict[str, Any]) -> int:
+    begin, end = entry["data_offsets"]
+    return int(end - begin)
 
 
 def load_or_refuse(saved: Path) -> IntegerModel | None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fullint.errors import FullintError
-from fullint.integer.ops.table_softmax import row_sum_bound
+from fullint.integer.ops.table_softmax import MOST_ENTRIES, row_sum_bound
 
 from .oracles import assert_in_range, compute, constant, fast_factor, infer, tensor
 
@@ -170,6 +170,9 @@ def test_refusals():
         check(scores, constant(np.ones((2, 9), int)))
     with pytest.raises(FullintError, match="a table of shape"):
         check(scores, constant(np.ones(9, int)))
+    assert check(scores, constant(np.ones((1, MOST_ENTRIES), int))).row_sum == 5
+    with pytest.raises(FullintError, match="longer than"):
+        check(scores, constant(np.ones((1, MOST_ENTRIES + 1), int)))
     with pytest.raises(FullintError, match="computed"):
         check(scores, tensor((1, 9), 0, 9))
     with pytest.raises(FullintError, match="span"):

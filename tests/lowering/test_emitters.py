@@ -29,7 +29,6 @@ from fullint.lowering.emitters.layer_norm import affine_constants
 from fullint.lowering.encoding import Encoding
 from fullint.quantization.graph import QuantizedGraph
 from fullint.quantization.grids import (
-    CodebookGrid,
     LevelGrid,
     Log2Grid,
     RowRelativeGrid,
@@ -48,8 +47,6 @@ def real_values(graph: QuantizedGraph, codes: dict[str, np.ndarray], node: fx.No
     if node.op == "placeholder":
         return torch.from_numpy(codes["pixels"]).double()
     grid = graph.grids.get(node)
-    if isinstance(grid, CodebookGrid):
-        grid = grid.carrier
     if isinstance(grid, UniformGrid):
         return grid.dequantize(torch.from_numpy(shaped(codes[node.name], node)).double())
     if isinstance(grid, LevelGrid):

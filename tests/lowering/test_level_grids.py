@@ -13,14 +13,12 @@ from torch import fx
 
 from fullint.capture import normal_form
 from fullint.errors import FullintError
-from fullint.integer.interpreter import run
 from fullint.integer.ops.table_softmax import row_sum_bound
 from fullint.integer.program import IntegerProgram
 from fullint.lowering import lower
 from fullint.lowering.emitters.softmax import TABLE_ENTRIES, logarithm_table
 from fullint.quantization.graph import QuantizedGraph
 from fullint.quantization.grids import (
-    CodebookGrid,
     LevelGrid,
     UniformGrid,
     adalog_grid,
@@ -38,7 +36,7 @@ from fullint.recipes.schema import (
     UniformConfig,
 )
 
-from ..small_models import calibrated, decibels, images, size_of, traced, with_roles
+from ..small_models import calibrated, images, size_of, traced, with_roles
 from .test_emitters import exact_result, shaped
 
 ATTENTION_MAPS: list[QuantizerConfig] = [
@@ -151,25 +149,3 @@ def test_an_attention_map_of_several_scales_is_refused() -> None:
     graph.grids[node] = UniformGrid(torch.full((17,), 0.01), 0, 0, 255)
     with pytest.raises(FullintError, match="needs a grid of one scale"):
         lower(graph)
-
-
-def test_codebooks_are_a_table_behind_their_carrier() -> None:
-    own = LeastErrorConfig()
-    graph, program, codes = made("vit", normalized=own, attention_output=own, query_key_value=own)
-    compared = 0
-    for node, grid in graph.grids.items():
-        if isinstance(grid, CodebookGrid):
-            exact = exact_result(graph, codes, node)
-            carrier = torch.from_numpy(shaped(codes[f"{node.name}.carrier"], node))
-            carried = grid.carrier.dequantize(carrier.double())
-            difference = (carried - exact) / grid.carrier.scale
-            inside = (exact >= carried.min()) & (exact <= carried.max())
-            assert float(difference[inside].abs().max()) <= 0.55
-            assert np.array_equal(shaped(codes[node.name], node), grid.table[carrier].numpy())
-            assert len(np.unique(codes[node.name])) <= 16
-            compared += 1
-    assert compared == 9
-    batch = images(6)
-    with torch.no_grad():
-        simulated = graph.simulate(torch.from_numpy(batch).float())
-    assert decibels(simulated.numpy(), run(program, batch) * program.logit_scale) > 10

@@ -160,3 +160,11 @@ def test_single_channels_and_the_whole_tensor() -> None:
     assert torch.equal(TENSOR.split(values), values.reshape(1, -1))
     assert torch.equal(channels(3).split(values), values.reshape(-1, 3).T)
     assert TENSOR.broadcast(torch.tensor([5.0])).shape == ()
+
+
+def test_whole_operands_are_three_groups_of_a_fused_layer() -> None:
+    module = normal_form_of("vit")
+    groups = head_groups(module.graph, named(module, "blocks_0_attn_qkv"), whole_operands=True)
+    channels = groups.channel_group
+    assert channels is not None and groups.count == 3
+    assert channels.reshape(3, -1).eq(torch.arange(3)[:, None]).all()

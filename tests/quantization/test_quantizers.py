@@ -98,11 +98,15 @@ def test_power_of_two_scales_cover_the_range(symmetric: bool, largest: float) ->
 
 def test_groups_share_a_scale_and_nothing_else_does() -> None:
     groups = Groups(torch.tensor([0, 1, 1, 0]))
+    alone = Groups(torch.tensor([2, 0, 3, 1]))
     values = torch.tensor([[[1.0, 10.0, -20.0, 2.0]]])
     grid = frozen(UniformConfig(symmetric=True, strategy="head"), [values], groups)
     assert isinstance(grid, UniformGrid)
     expected = [2 / 127, 20 / 128, 20 / 128, 2 / 127]
     assert grid.scale.tolist() == pytest.approx(expected)
+    grid = frozen(UniformConfig(symmetric=True, strategy="head"), [values], alone)
+    assert isinstance(grid, UniformGrid)
+    assert grid.scale.tolist() == pytest.approx([1 / 127, 10 / 127, 20 / 128, 2 / 127])
 
 
 def test_attention_grids_need_no_data() -> None:

@@ -144,6 +144,14 @@ def test_blocks_are_chosen_apart(blocks: tuple[int, int]) -> None:
             assert scales.tolist() == pytest.approx([alone.scale.item()])
 
 
+def test_more_blocks_than_elements_are_one_each() -> None:
+    weight = weights(rows=3, columns=5)
+    few, many = (
+        weight_grid(weight, config(strategy="block", blocks=blocks)) for blocks in ((3, 5), (8, 99))
+    )
+    assert torch.equal(few.scale, many.scale)
+
+
 def test_other_strategies_are_refused() -> None:
     with pytest.raises(FullintError, match="no grids a head"):
         weight_grid(weights(), config(strategy="head"))

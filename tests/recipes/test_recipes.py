@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 
 from fullint.errors import FullintError
 from fullint.quantization.observers import OBSERVERS
 from fullint.recipes import Recipe, find_recipe, list_recipes
-from fullint.recipes.schema import SharedConfig, UniformConfig
+from fullint.recipes.declaration import Declaration
+from fullint.recipes.schema import (
+    AdaLogConfig,
+    LeastErrorConfig,
+    QuantizerConfig,
+    Role,
+    SharedConfig,
+    TwinConfig,
+    UniformConfig,
+)
 
 FQ_VIT = [
     f"fq-vit{bits}{observer}"
     for bits in ("", "-888")
     for observer in ("", "-ema", "-percentile", "-omse")
 ]
+HEADS = UniformConfig(symmetric=True, strategy="head")
+OPERANDS = UniformConfig(symmetric=True, strategy="operand")
 
 
 def declaration(**changes: object) -> dict:
@@ -71,6 +84,44 @@ def test_unknown_names_get_a_hint(name: str, hint: str) -> None:
 def test_wrong_declarations_are_refused(wrong: dict) -> None:
     with pytest.raises(ValidationError):
         Recipe.model_validate(declaration(**wrong))
+
+
+@pytest.mark.parametrize("role", get_args(Role))
+@pytest.mark.parametrize("config", get_args(get_args(QuantizerConfig)[0]))
+def test_grids_that_need_a_softmax_or_a_table_have_no_other_roles(
+    role: Role, config: type[Declaration]
+) -> None:
+    if config is SharedConfig:
+        fits = role not in ("normalized", "attention_map")
+    elif role == "activation":
+        fits = config in (UniformConfig, AdaLogConfig, TwinConfig, LeastErrorConfig)
+    else:
+        fits = config is UniformConfig or role == "attention_map"
+    activations = find_recipe("default").activations | {role: config()}
+    if fits:
+        Recipe.model_validate(declaration(activations=activations))
+    else:
+        with pytest.raises(ValidationError, match=f"'{role}' (cannot have|needs) a grid of"):
+            Recipe.model_validate(declaration(activations=activations))
+
+
+@pytest.mark.parametrize(
+    ("role", "config", "sentence"),
+    [
+        ("activation", AdaLogConfig(strategy="head"), "which is for 'attention_map' only"),
+        ("activation", LeastErrorConfig(strategy="head"), "which is for 'attention_map' only"),
+        ("pooled", LeastErrorConfig(), "which is for 'attention_map' and 'activation' only"),
+        ("normalized", HEADS, "which is for uniform grids of 'query_key_value' only"),
+        ("attention_map", HEADS, "which is for uniform grids of 'query_key_value' only"),
+        ("pooled", OPERANDS, "which is for uniform grids of 'query_key_value' only"),
+    ],
+)
+def test_what_is_for_other_roles_is_refused_in_a_sentence(
+    role: Role, config: Declaration, sentence: str
+) -> None:
+    activations = find_recipe("default").activations | {role: config}
+    with pytest.raises(ValidationError, match=sentence):
+        Recipe.model_validate(declaration(activations=activations))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from fullint.errors import FullintError
-from fullint.hardware.cases import AILayerNormCase, Case, E2SoftmaxCase
+from fullint.hardware.cases import (
+    AILayerNormCase,
+    Case,
+    E2SoftmaxCase,
+    LayerNormCase,
+    Log2SoftmaxCase,
+)
 from fullint.hardware.liberty import GATE_EQUIVALENTS, Liberty
 from fullint.hardware.simulation import Simulation
 from fullint.hardware.streams import interface_of
@@ -48,12 +54,14 @@ class UnitReport:
 def default_cases(lanes: int, row_length: int, channels: int) -> list[Case]:
     """The units that `fullint hardware` compares."""
     return [
-        E2SoftmaxCase(lanes, row_length, name="e2softmax"),
+        E2SoftmaxCase(lanes, row_length),
         E2SoftmaxCase(lanes, row_length, fraction_bits=0, name="e2softmax_whole_octaves"),
         E2SoftmaxCase(lanes, row_length, natural=True, name="e2softmax_nats"),
         E2SoftmaxCase(lanes, row_length, output_bits=4, name="e2softmax_log2"),
         E2SoftmaxCase(lanes, row_length, known_maximum=True, name="e2softmax_known_maximum"),
-        AILayerNormCase(lanes, channels, name="ailayernorm"),
+        Log2SoftmaxCase(lanes, row_length),
+        AILayerNormCase(lanes, channels),
+        LayerNormCase(lanes, channels),
     ]
 
 

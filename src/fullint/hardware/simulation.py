@@ -141,7 +141,7 @@ def _ports_header(interface: Interface, settings: Mapping[str, int], top: str) -
         for index, stream in enumerate(inputs)
     )
     setting = "".join(
-        f"  unit.{_port(field.port)}.set<uint32_t>({_setting(field, settings)}u);\n"
+        f"  unit.{_port(field.port)}.set<uint64_t>({_setting(field, settings)}u);\n"
         for field in interface.settings
     )
     return f"""\

@@ -65,7 +65,7 @@ def synthesize(
         [
             f"read_rtlil {rtlil}",
             f"hierarchy -top {top}",
-            f"setattr -mod -set keep_hierarchy 1 *{BUFFER_MODULE}",
+            f"setattr -mod -set keep_hierarchy 1 *{BUFFER_MODULE}*",
             f"synth -flatten -top {top} -noabc",
             *gating,
             f"dfflibmap -liberty {liberty.path}",

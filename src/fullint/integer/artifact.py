@@ -39,14 +39,13 @@ from fullint.integer.program_json import (
     encode_constants,
     encode_program,
 )
-from fullint.integer.storage import least_bytes, pack, unpack
-from fullint.integer.tensor_file import TensorFile
+from fullint.integer.storage import least_bytes, most_bytes, pack, unpack
+from fullint.integer.tensor_file import MAXIMUM_HEADER, TensorFile
 
 SCHEMA_VERSION = 2  # 1 had no row_uint4 and no runs; it is read as it is
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FILE_NAMES = (CONFIG, WEIGHTS, CARD)
 
-_MAXIMUM_SAFETENSORS_HEADER = 16 << 20
 _FIELDS = ("sha256", "schema_version", "weights", "program", "constants", "metadata")
 
 
@@ -165,7 +164,8 @@ def _read_config(data: bytes) -> dict[str, Any]:
 def _decode_weights(value: object, constants: Mapping[str, StoredConstant]) -> dict[str, Any]:
     size, digest = strict_json.fields(value, "weights", ("bytes", "sha256"))
     least = sum(least_bytes(*constant) for constant in constants.values())
-    strict_json.integer(size, "weights.bytes", least, least + _MAXIMUM_SAFETENSORS_HEADER)
+    most = sum(most_bytes(*constant) for constant in constants.values())
+    strict_json.integer(size, "weights.bytes", least, most + MAXIMUM_HEADER)
     return {"bytes": size, "sha256": strict_json.sha256(digest, "weights.sha256")}
 
 

@@ -9,7 +9,7 @@ from fullint.integer.metadata import ModelMetadata
 from fullint.integer.program import IntegerProgram
 
 # A file of a few kilobytes can describe tensors of any size, so sizes have limits.
-MAXIMUM_CONSTANT_ELEMENTS = 2**26
+MAXIMUM_CONSTANT_ELEMENTS = 2**26  # also of all constants together that are stored as runs
 MAXIMUM_TENSOR_ELEMENTS = 2**28
 MAXIMUM_RANK = 16
 MAXIMUM_OPERATIONS = 20_000

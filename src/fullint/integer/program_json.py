@@ -86,6 +86,12 @@ def decode_constants(value: object) -> dict[str, StoredConstant]:
                 f"{where}.storage is {strict_json.brief(storage)}, expected one of {expected}"
             )
         result[name] = StoredConstant(shape, storage)
+    in_runs = sum(math.prod(shape) for shape, storage in result.values() if storage == "runs")
+    if in_runs > MAXIMUM_CONSTANT_ELEMENTS:
+        raise FullintError(
+            f"the constants that are runs have {in_runs} elements together, beyond "
+            f"{MAXIMUM_CONSTANT_ELEMENTS}"
+        )
     return result
 
 

@@ -1,6 +1,7 @@
 """Runs of equal values, as tables of few levels are stored: pairs (value, length), an int32 each.
 
-A run is at most 1024 values long, so that no small file stands for a huge constant.
+A run is at most 1024 values long, so that no small file stands for a huge constant; `checks` limits
+how many values all runs of a file stand for.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ def packed_bytes(constant: np.ndarray) -> int:
 def least_bytes(size: int) -> int:
     """Fewest bytes of a packed array that stands for `size` values."""
     return _PAIR_BYTES * -(-size // LONGEST_RUN)
+
+
+def most_bytes(size: int) -> int:
+    """Most bytes of a packed array that stands for `size` values."""
+    return _PAIR_BYTES * size
 
 
 def pack(constant: np.ndarray) -> np.ndarray:

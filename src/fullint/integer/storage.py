@@ -68,6 +68,11 @@ def least_bytes(shape: tuple[int, ...], storage: StorageType) -> int:
     return _offsets(shape, storage) + (size + 1) // 2
 
 
+def most_bytes(shape: tuple[int, ...], storage: StorageType) -> int:
+    """Bytes that a constant of this shape takes, at most."""
+    return runs.most_bytes(math.prod(shape)) if storage == "runs" else least_bytes(shape, storage)
+
+
 def pack(constant: np.ndarray, storage: StorageType) -> np.ndarray:
     """The array to write: the constant in its type, its runs (count, 2), or its 4-bit values two to
     a byte.

@@ -4,8 +4,6 @@ bounds.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch.fx
 
@@ -16,7 +14,6 @@ from fullint.lowering.context import ProgramBuilder
 from fullint.lowering.emitters import EMITTERS, Emission
 from fullint.lowering.encoding import Encoding
 from fullint.quantization.graph import QuantizedGraph
-from fullint.quantization.grids import CodebookGrid
 from fullint.quantization.roles import is_constant
 
 
@@ -63,19 +60,8 @@ def _emit(
     encodings: dict[torch.fx.Node, Encoding],
 ) -> Encoding:
     """Operations of one node; FullintErrors name it."""
-    grid = graph.grids.get(node)
-    emission = Emission(builder, graph, node, encodings, grid)
-    if isinstance(grid, CodebookGrid):
-        emission = replace(emission, grid=grid.carrier, suffix=".carrier")
+    emission = Emission(builder, graph, node, encodings, graph.grids.get(node))
     try:
-        result = EMITTERS[node.target](emission)  # type: ignore[index]
-        return _emit_book(emission, result, grid) if isinstance(grid, CodebookGrid) else result
+        return EMITTERS[node.target](emission)  # type: ignore[index]
     except FullintError as error:
         raise FullintError(f"{emission.source} ({node.name}): {error}") from None
-
-
-def _emit_book(emission: Emission, carrier: Encoding, grid: CodebookGrid) -> Encoding:
-    """lookup: codes of a codebook's carrier to those in the book."""
-    table = emission.add_constant("book", grid.table.numpy())
-    emission.emit("lookup", [carrier.name, table], emission.node.name, offset=grid.carrier.low)
-    return carrier.renamed(emission.node.name)

@@ -28,8 +28,6 @@ class Groups:
         if self.channel_group is None:
             return values.reshape(1, -1)
         by_channel = values.reshape(-1, values.shape[-1]).T
-        if self.count == values.shape[-1]:
-            return by_channel
         order = torch.argsort(self.channel_group, stable=True)
         return by_channel[order].reshape(self.count, -1)
 
@@ -51,5 +49,9 @@ def channels(count: int) -> Groups:
 
 
 def block_edges(size: int, count: int) -> list[int]:
-    """Where `count` nearly equal blocks of `size` elements begin, and `size`: count + 1 numbers."""
+    """Where `count` nearly equal blocks of `size` elements begin, and `size`: count + 1 numbers.
+
+    Where there are fewer elements than that, every element is a block.
+    """
+    count = min(count, size)
     return [index * size // count for index in range(count + 1)]

@@ -84,8 +84,9 @@ class QuantizedGraph:
         return quantizers
 
     def _groups(self, node: torch.fx.Node, config: object) -> Groups:
-        if isinstance(config, UniformConfig) and config.strategy == "head":
-            return head_groups(self.module.graph, node)
+        if isinstance(config, UniformConfig) and config.strategy in ("head", "operand"):
+            whole_operands = config.strategy == "operand"
+            return head_groups(self.module.graph, node, whole_operands=whole_operands)
         return TENSOR
 
     def choose_weight_grids(self) -> None:

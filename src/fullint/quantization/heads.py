@@ -1,4 +1,4 @@
-"""Which output channels of a query/key/value layer belong to which head."""
+"""Which output channels of a query/key/value layer belong to which operand and head."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from fullint.quantization.granularity import TENSOR, Groups
 from fullint.quantization.roles import LAYOUT
 
 
-def head_groups(graph: torch.fx.Graph, linear: torch.fx.Node) -> Groups:
-    """One group for each head of each attention operand that `linear` produces.
+def head_groups(
+    graph: torch.fx.Graph, linear: torch.fx.Node, *, whole_operands: bool = False
+) -> Groups:
+    """One group for each head of each attention operand (query, key, value) that `linear`
+    produces, or with `whole_operands` for each operand.
 
     Found by sending channel numbers through the layout operations to the attention products: the
     third axis from the end of an operand is its heads. One group where no attention product reads
@@ -33,7 +36,7 @@ def head_groups(graph: torch.fx.Graph, linear: torch.fx.Node) -> Groups:
             numbers[node] = moved(node, numbers[sources[0]])
         elif node.target is normal_form.matmul:
             for source in sources:
-                for head in _heads(numbers[source]):
+                for head in [numbers[source]] if whole_operands else _heads(numbers[source]):
                     channels = head.unique().long()
                     key = tuple(channels.tolist())
                     if key not in heads:

@@ -23,13 +23,11 @@ register(
         paper="https://arxiv.org/abs/2407.12951",
         weights=UniformConfig(strategy="channel", observer="mse"),
         transforms=(ScaleReparameterizationConfig(),),
-        activations=dict(
-            activations(
-                UniformConfig(observer="mse"),
-                query_key_value=UniformConfig(symmetric=True, strategy="head", observer="mse"),
-                attention_map=AdaLogConfig(num_bits=8, strategy="head"),
-                activation=AdaLogConfig(num_bits=8),
-            )
+        activations=activations(
+            UniformConfig(observer="mse"),
+            query_key_value=UniformConfig(symmetric=True, strategy="head", observer="mse"),
+            attention_map=AdaLogConfig(num_bits=8, strategy="head"),
+            activation=AdaLogConfig(num_bits=8),
         ),
         search=(SearchConfig(metric="layer_output", candidates="progressive"),),
         notes=NOTES,

@@ -20,11 +20,9 @@ for _name, _summary in SUMMARIES.items():
             name=_name,
             summary=f"baseline: {_summary}",
             weights=UniformConfig(symmetric=True, strategy="channel", observer=_observer),
-            activations=dict(
-                activations(
-                    UniformConfig(observer=_observer),
-                    attention_map=UniformConfig(),
-                )
+            activations=activations(
+                UniformConfig(observer=_observer),
+                attention_map=UniformConfig(),
             ),
             notes=INTEGER_NOTE,
         )

@@ -29,13 +29,11 @@ register(
         summary="rotations, balanced LayerNorm outputs, AdaLog attention and GELU, ridge and GPTQ",
         weights=UniformConfig(strategy="channel", observer="mse"),
         transforms=(StreamRotationConfig(), LayerNormEqualizationConfig(), HeadRotationConfig()),
-        activations=dict(
-            activations(
-                UniformConfig(observer="mse"),
-                query_key_value=UniformConfig(symmetric=True, strategy="head", observer="mse"),
-                attention_map=AdaLogConfig(num_bits=8, strategy="head"),
-                activation=AdaLogConfig(num_bits=8),
-            )
+        activations=activations(
+            UniformConfig(observer="mse"),
+            query_key_value=UniformConfig(symmetric=True, strategy="head", observer="mse"),
+            attention_map=AdaLogConfig(num_bits=8, strategy="head"),
+            activation=AdaLogConfig(num_bits=8),
         ),
         corrections=(
             ActivationRidgeConfig(),

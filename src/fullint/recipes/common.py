@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from fullint.recipes.schema import QuantizerConfig, Role, SharedConfig, UniformConfig
 
 PERCENTILE_NOTE = """\
@@ -23,14 +21,15 @@ _INTEGER_REST: dict[Role, QuantizerConfig] = {
 
 
 def activations(
-    everywhere: QuantizerConfig, **others: QuantizerConfig
-) -> Mapping[Role, QuantizerConfig]:
+    everywhere: UniformConfig, **others: QuantizerConfig
+) -> dict[Role, QuantizerConfig]:
     """Grids by role: `everywhere` in front of every matrix product but where `others` names a role;
-    wide ones for the rest.
+    wide ones for the rest. Query, key and value have a scale each, as methods have that round the
+    operands of attention products one by one.
     """
     operands: dict[str, QuantizerConfig] = {
         "normalized": everywhere,
-        "query_key_value": everywhere,
+        "query_key_value": everywhere.model_copy(update={"symmetric": True, "strategy": "operand"}),
         "attention_map": everywhere,
         "attention_output": everywhere,
         "activation": everywhere,

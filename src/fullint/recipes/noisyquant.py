@@ -22,10 +22,8 @@ register(
         paper="https://arxiv.org/abs/2211.16056",
         weights=UniformConfig(symmetric=True, strategy="channel"),
         transforms=(NoisyBiasConfig(),),
-        activations=dict(
-            activations(
-                UniformConfig(symmetric=True, observer="mse"), attention_map=UniformConfig()
-            )
+        activations=activations(
+            UniformConfig(symmetric=True, observer="mse"), attention_map=UniformConfig()
         ),
         notes=NOTES,
     )

@@ -22,12 +22,10 @@ register(
         summary="twin uniform grids, search weighted by squared gradients",
         paper="https://arxiv.org/abs/2111.12293",
         weights=UniformConfig(symmetric=True, strategy="channel"),
-        activations=dict(
-            activations(
-                UniformConfig(symmetric=True),
-                attention_map=TwinConfig(),
-                activation=TwinConfig(),
-            )
+        activations=activations(
+            UniformConfig(symmetric=True),
+            attention_map=TwinConfig(),
+            activation=TwinConfig(),
         ),
         search=(SearchConfig(metric="fisher", low=0.01, high=1.2, count=100, rounds=3),),
         notes=NOTES,

@@ -20,7 +20,7 @@ register(
         paper="https://arxiv.org/abs/2110.07809",
         weights=UniformConfig(symmetric=True, strategy="block", blocks=(16, 4)),
         transforms=(ChannelPermutationConfig(),),
-        activations=dict(activations(UniformConfig(symmetric=True), attention_map=UniformConfig())),
+        activations=activations(UniformConfig(symmetric=True), attention_map=UniformConfig()),
         search=(SearchConfig(metric="cosine", count=50),),
         notes=NOTES,
     )

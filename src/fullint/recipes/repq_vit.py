@@ -13,7 +13,7 @@ published percentiles; powers of the root of two for attention maps; LayerNorm o
 channel and reparameterized to one scale and zero point. Corrected: the common zero point is
 rounded (the published code leaves it a fraction, which gives up to 2^b + 1 levels), a channel
 whose range is a point is left alone (the published code divides by it), attention maps have
-exactly 2^b levels.
+exactly 2^b levels. Changed: query, key and value have symmetric grids.
 {PERCENTILE_NOTE}{INTEGER_NOTE}"""
 
 UNIFORM = UniformConfig(observer="percentile_list")
@@ -24,7 +24,7 @@ REPQ_VIT = register(
         paper="https://arxiv.org/abs/2212.08254",
         weights=UniformConfig(strategy="channel", observer="percentile_list"),
         transforms=(ScaleReparameterizationConfig(),),
-        activations=dict(activations(UNIFORM, attention_map=LogSqrt2Config(num_bits=8))),
+        activations=activations(UNIFORM, attention_map=LogSqrt2Config(num_bits=8)),
         notes=NOTES,
     )
 )

@@ -43,9 +43,10 @@ class UniformConfig(Declaration):
     """Evenly spaced codes.
 
     strategy: "tensor" one scale; "channel" one an output channel, of weights only; "block" PTQ-SL's
-    blocks of a weight, blocks[0] of the outputs times blocks[1] of the inputs; "head" one for every
-    head of query, key and value; "power_of_two_factor" FQ-ViT's PTF, one scale times 1, 2, 4 or 8 a
-    channel. Heads have no zero points of their own: they take symmetric grids.
+    blocks of a weight, blocks[0] of the outputs times blocks[1] of the inputs; "operand" one each
+    for query, key and value; "head" one for every head of them; "power_of_two_factor" FQ-ViT's PTF,
+    one scale times 1, 2, 4 or 8 a channel. Operands and heads have no zero points of their own:
+    they take symmetric grids.
     power_of_two_scale: round the scale up to a power of two. headroom: widen the observed range by
     this factor.
     """
@@ -53,7 +54,9 @@ class UniformConfig(Declaration):
     type: Literal["uniform"] = "uniform"
     num_bits: int = Field(default=8, ge=2, le=16)
     symmetric: bool = False
-    strategy: Literal["tensor", "channel", "block", "head", "power_of_two_factor"] = "tensor"
+    strategy: Literal["tensor", "channel", "block", "operand", "head", "power_of_two_factor"] = (
+        "tensor"
+    )
     blocks: tuple[int, int] = (1, 1)
     observer: str = "minmax"
     power_of_two_scale: bool = False
@@ -61,7 +64,7 @@ class UniformConfig(Declaration):
 
     @model_validator(mode="after")
     def _check_zero_point(self) -> UniformConfig:
-        if self.strategy in ("block", "head") and not self.symmetric:
+        if self.strategy in ("block", "operand", "head") and not self.symmetric:
             raise ValueError(f"strategy '{self.strategy}' needs symmetric grids")
         return self
 
@@ -135,10 +138,10 @@ class TangentConfig(Declaration):
 
 
 class LeastErrorConfig(Declaration):
-    """The levels with the least squared error on the calibration data (our own), of whatever enters
-    a matrix product.
+    """The levels with the least squared error on the calibration data (our own): attention map, or
+    the output of an activation function.
 
-    strategy "head": a set of levels for every head, of an attention map only.
+    strategy "head": a set of levels for every head of an attention map.
     """
 
     type: Literal["least_error"] = "least_error"
@@ -167,6 +170,18 @@ QuantizerConfig = Annotated[
     Field(discriminator="type"),
 ]
 FIXED_BITS = Log2Config | RowRelativeConfig | SoftmaxConfig | SharedConfig
+# Where the grids can be that are not for every role: their integers come from a softmax or a table.
+_ROLES: dict[type[Declaration], tuple[Role, ...]] = {
+    Log2Config: ("attention_map",),
+    RowRelativeConfig: ("attention_map",),
+    SoftmaxConfig: ("attention_map",),
+    LogSqrt2Config: ("attention_map",),
+    ShiftUniformLog2Config: ("attention_map",),
+    TangentConfig: ("attention_map",),
+    AdaLogConfig: ("attention_map", "activation"),
+    TwinConfig: ("attention_map", "activation"),
+    LeastErrorConfig: ("attention_map", "activation"),
+}
 
 
 class Recipe(Declaration):
@@ -202,8 +217,7 @@ class Recipe(Declaration):
         if self.weights.strategy not in ("tensor", "channel", "block"):
             raise ValueError("weights take grids a tensor, a channel or a block")
         for role, config in self.activations.items():
-            if isinstance(config, UniformConfig) and config.strategy in ("channel", "block"):
-                raise ValueError(f"'{role}' cannot have strategy '{config.strategy}'; weights only")
+            _check_role(role, config)
         for role in ("normalized", "attention_map"):
             if isinstance(self.activations.get(role, SharedConfig()), SharedConfig):
                 raise ValueError(f"'{role}' needs a grid of its own")
@@ -245,3 +259,27 @@ class Recipe(Declaration):
         }
         weights = self.weights.model_copy(update={"num_bits": weight_bits})
         return self.model_copy(update={"weights": weights, "activations": activations})
+
+
+def _check_role(role: Role, config: QuantizerConfig) -> None:
+    """Refuse a grid or a strategy that is not for this role."""
+    roles = _ROLES.get(type(config), (role,))
+    if role not in roles:
+        raise ValueError(
+            f"'{role}' cannot have a grid of type '{config.type}', which is for "
+            f"{' and '.join(map(repr, roles))} only"
+        )
+    if isinstance(config, UniformConfig):
+        if config.strategy in ("channel", "block"):
+            raise ValueError(f"'{role}' cannot have strategy '{config.strategy}'; weights only")
+        if config.strategy in ("operand", "head") and role != "query_key_value":
+            raise ValueError(
+                f"'{role}' cannot have strategy '{config.strategy}', which is for uniform grids of "
+                "'query_key_value' only"
+            )
+    elif (
+        isinstance(config, AdaLogConfig | LeastErrorConfig)
+        and config.strategy == "head"
+        and role != "attention_map"
+    ):
+        raise ValueError(f"'{role}' cannot have strategy 'head', which is for 'attention_map' only")

@@ -16,7 +16,7 @@ register(
         paper="https://arxiv.org/abs/2211.10438",
         weights=UniformConfig(symmetric=True, strategy="channel"),
         transforms=(SmoothQuantConfig(),),
-        activations=dict(activations(UniformConfig(symmetric=True), attention_map=UniformConfig())),
+        activations=activations(UniformConfig(symmetric=True), attention_map=UniformConfig()),
         notes="Faithful: equation 4 with balance 1/2 and static ranges; weights a channel.\n"
         + INTEGER_NOTE,
     )
@@ -28,12 +28,10 @@ register(
         paper="https://arxiv.org/abs/2401.14895",
         weights=UniformConfig(symmetric=True, strategy="channel", observer="mse"),
         transforms=(SmoothQuantConfig(centered=True),),
-        activations=dict(
-            activations(
-                UniformConfig(symmetric=True, observer="mse"),
-                attention_map=TwinConfig(),
-                activation=TwinConfig(),
-            )
+        activations=activations(
+            UniformConfig(symmetric=True, observer="mse"),
+            attention_map=TwinConfig(),
+            activation=TwinConfig(),
         ),
         notes="After the paper's text: SQ-b, and twin regions whose steps differ by a power of two "
         "chosen by squared error. Its mixed precision is left out.\n" + INTEGER_NOTE,

@@ -25,7 +25,15 @@ from fullint.recipes.steps import (
     WeightRidgeConfig,
 )
 
-from ...small_models import MODELS, captured, decibels, model, pixels, size_of
+from ...small_models import (
+    MODELS,
+    captured,
+    decibels,
+    normal_form_of,
+    own_normal_form_of,
+    pixels,
+    size_of,
+)
 
 ROUNDING = [GPTQConfig(), GPTQConfig(inputs="quantized", range_search=True), WeightRidgeConfig()]
 QUANTIZED = (ActivationRidgeConfig(inputs="quantized"), GPTQConfig(inputs="quantized"))
@@ -37,9 +45,7 @@ def data(size: int = 32, count: int = 24) -> CalibrationData:
 
 def quantized(name: str = "vit", bits: str = "w4a8") -> QuantizedGraph:
     """A graph of its own, calibrated."""
-    graph = QuantizedGraph(
-        captured(model(name), size_of(name)), find_recipe("default").with_bits(bits)
-    )
+    graph = QuantizedGraph(own_normal_form_of(name), find_recipe("default").with_bits(bits))
     graph.calibrate(data(size_of(name)))
     return graph
 
@@ -101,7 +107,7 @@ def test_rounding_with_compensation_is_nearer_to_the_float_model(name: str) -> N
     graph = quantized(name, "w3a8")
     batch = pixels(24, size_of(name), seed=3)
     with torch.no_grad():
-        exact = captured(model(name), size_of(name))(batch).numpy()
+        exact = normal_form_of(name)(batch).numpy()
         nearest = graph.simulate(batch).numpy()
         correct_layers(graph, QUANTIZED, data(size_of(name)))
         corrected = graph.simulate(batch).numpy()
@@ -232,13 +238,26 @@ def test_results_repeat() -> None:
         assert torch.equal(weight, weights(second)[name])
 
 
-@pytest.mark.parametrize(("images", "expected"), [(5, 5), (8, 8), (9, 5), (16, 8), (17, 6)])
+@pytest.mark.parametrize(("images", "expected"), [(5, 5), (8, 8), (9, 8), (16, 8), (30, 8)])
 def test_images_are_spread_evenly(images: int, expected: int) -> None:
     numbers = torch.arange(images).reshape(-1, 1, 1, 1).float()
     batches = evenly_chosen(CalibrationData(lambda: numbers.split(3), images), 8)
     chosen = torch.cat(batches).flatten()
     assert len(chosen) == expected
-    assert len(set(torch.diff(chosen).tolist())) <= 1
+    steps = torch.diff(chosen)
+    assert steps.min() >= 1 and steps.max() - steps.min() <= 1
+    assert chosen[0] == 0 and chosen[-1] == images - 1
+
+
+@pytest.mark.parametrize("batch", [1, 3, 5])
+def test_parts_hold_as_many_images_whatever_the_batches(
+    batch: int, watched: list[LayerProblem]
+) -> None:
+    graph = quantized()
+    correct_layers(graph, [Watch()], CalibrationData(lambda: pixels(24).split(batch), 24))
+    for layer in watched:
+        rows = [part.rows for part in layer.parts]
+        assert rows == [sum(rows) / len(rows)] * len(rows)
 
 
 class SharedLayer(nn.Module):

@@ -39,13 +39,25 @@ void score_row(const AttentionData& data, const void* q, const int16_t* keys, co
   }
 }
 
-void average_row(const AttentionData& data, const uint8_t* codes, int64_t code_sum, const int16_t* values, int32_t* out) {
+// One row of scores to what multiplies the values. Returns the sum of the codes, which exponentials are divided by.
+int64_t weigh(const AttentionData& data, const int32_t* scores, uint8_t* codes, int32_t* weights) {
+  if (data.kind == AttentionKind::table_softmax) {
+    softmax_logarithms_portable(data.keys, scores, data.pre_shift, data.multiplier, data.shift, weights);
+    for (int64_t key = 0; key < data.keys; ++key) weights[key] = data.table[least(weights[key], data.table_entries - 1)];
+    return 0;
+  }
+  const int64_t code_sum = softmax_portable(data.kind, data.keys, scores, data.pre_shift, data.multiplier, data.shift,
+                                            data.log2_rounding, codes);
   const bool log2 = data.kind == AttentionKind::log2_softmax;
+  for (int64_t key = 0; key < data.keys; ++key) weights[key] = log2 ? 1 << (15 - codes[key]) : codes[key];
+  return code_sum;
+}
+
+void average_row(const AttentionData& data, const int32_t* weights, int64_t code_sum, const int16_t* values, int32_t* out) {
   std::vector<int64_t> sums(static_cast<size_t>(data.value_depth));
   for (int64_t key = 0; key < data.keys; ++key) {
-    const int64_t weight = log2 ? int64_t{1} << (15 - codes[key]) : codes[key];
     for (int64_t column = 0; column < data.value_depth; ++column)
-      sums[static_cast<size_t>(column)] += weight * values[key * data.value_depth + column];
+      sums[static_cast<size_t>(column)] += int64_t{weights[key]} * values[key * data.value_depth + column];
   }
   const bool divides = data.kind == AttentionKind::exponentials;
   const AverageFactor factor =
@@ -63,13 +75,13 @@ void run(const AttentionData& data, int64_t rows, const ConstRows& q, const void
   const int16_t* values = keys + data.keys * data.depth;
   std::vector<int32_t> scores(static_cast<size_t>(data.keys)), sums(static_cast<size_t>(data.value_depth));
   std::vector<uint8_t> codes(static_cast<size_t>(data.keys));
+  std::vector<int32_t> weights(static_cast<size_t>(data.keys));
   for (int64_t row = 0; row < rows; ++row) {
     const auto* addend_row =
         data.has_addend ? static_cast<const int32_t*>(row_of(addend, NumberType::s32, row)) : nullptr;
     score_row(data, row_of(q, data.query_type, row), keys, addend_row, scores.data());
-    const int64_t code_sum = softmax_portable(data.kind, data.keys, scores.data(), data.pre_shift, data.multiplier,
-                                              data.shift, data.log2_rounding, codes.data());
-    average_row(data, codes.data(), code_sum, values, sums.data());
+    const int64_t code_sum = weigh(data, scores.data(), codes.data(), weights.data());
+    average_row(data, weights.data(), code_sum, values, sums.data());
     finish_portable(data.epilogue, NumberType::s32, 1, {sums.data(), 0}, {},
                     {row_of(out, data.epilogue.output_type, row), 0});
   }

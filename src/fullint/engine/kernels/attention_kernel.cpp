@@ -1,4 +1,6 @@
 // Makes attention heads.
+#include <algorithm>
+
 #include "epilogue_constants.h"
 #include "fixed_point.h"
 #include "portable.h"
@@ -19,6 +21,17 @@ EpilogueSpec output_epilogue(const AttentionSpec& spec) {
 
 bool is_byte(NumberType type) { return size_of(type) == 1; }
 
+AlignedArray<int16_t> copy_table(const std::vector<int16_t>& table) {
+  AlignedArray<int16_t> copy(table.size() + 1);
+  std::copy(table.begin(), table.end(), copy.data());
+  return copy;
+}
+
+bool has_two_byte_weights(const AttentionSpec& spec) {
+  const bool wide_levels = std::any_of(spec.table.begin(), spec.table.end(), [](int16_t level) { return level > 255; });
+  return spec.kind == AttentionKind::log2_softmax || (spec.kind == AttentionKind::table_softmax && wide_levels);
+}
+
 // Vector kernels keep requantized scores in bytes, and sums in int32.
 bool suits_vectors(const AttentionSpec& spec) {
   const bool bytes = is_byte(spec.query_type) && is_byte(spec.key_type) && is_byte(spec.value_type);
@@ -28,7 +41,10 @@ bool suits_vectors(const AttentionSpec& spec) {
 class AttentionKernel final : public Attention {
  public:
   AttentionKernel(const AttentionSpec& spec, const InstructionSet* set)
-      : score_(spec.score_requantization), epilogue_(output_epilogue(spec)), functions_(&attention_portable) {
+      : score_(spec.score_requantization),
+        table_(copy_table(spec.table)),
+        epilogue_(output_epilogue(spec)),
+        functions_(&attention_portable) {
     data_.keys = spec.keys;
     data_.depth = spec.depth;
     data_.value_depth = spec.value_depth;
@@ -44,6 +60,9 @@ class AttentionKernel final : public Attention {
     data_.multiplier = spec.factor.multiplier;
     data_.shift = spec.factor.shift;
     data_.log2_rounding = spec.log2_rounding;
+    data_.table = table_.data();
+    data_.table_entries = static_cast<int64_t>(spec.table.size());
+    data_.two_byte_weights = has_two_byte_weights(spec);
     data_.value_bits = spec.value_bits;
     data_.fraction_bits = spec.fraction_bits;
     if (score_) {
@@ -78,6 +97,7 @@ class AttentionKernel final : public Attention {
 
  private:
   std::optional<Requantization> score_;
+  AlignedArray<int16_t> table_;
   EpilogueConstants epilogue_;
   std::optional<EpilogueConstants> sums_;
   const AttentionFunctions* functions_;

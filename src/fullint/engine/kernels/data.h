@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "row_softmax.h"
 #include "types.h"
 
 namespace fullint {
@@ -36,8 +37,9 @@ constexpr int64_t tile_order(int64_t position) {
 // How a vector kernel brings int32 accumulators to codes. h is the 16-bit intermediate.
 enum class Route : uint8_t {
   none,      // they stay accumulators
-  high,      // shift >= 17: the high half of h * multiplier, in 16-bit lanes to the end, the zero point in the rounding
-  pairs,     // h * multiplier + rounding as one product of pairs, in 32-bit lanes
+  high,      // shift >= 17: the high half of h * multiplier, in 16-bit lanes to the end
+  whole,     // shift <= 15, int16 results: [h +] the rounded high half of h * multiplier, in 16-bit lanes
+  pairs,     // h * multiplier + rounding as one product of pairs, in 32-bit lanes; suits whatever the two before it do
   portable,  // scalar code from stored accumulators
 };
 
@@ -45,9 +47,10 @@ enum class Route : uint8_t {
 struct alignas(64) Panel {
   int32_t start[32];       // bias + rounding of the pre-shift
   int32_t pre_shift[32];
-  int16_t multiplier[32];     // high
-  int16_t high_start[32];     // high: rounding and zero point, in steps of 2^16
-  int16_t high_shift[32];     // high: shift - 16
+  int16_t multiplier[32];     // high, whole
+  int16_t high_start[32];     // high: the zero point in steps of 2^(32 - shift)
+  int16_t high_scale[32];     // high: 2^(31 - shift), which as a factor of a rounded high product shifts by shift - 16
+  int16_t adds_whole[32];     // whole: -1 where h is added, else 0
   int16_t pair_constant[32];  // pairs: 1 or -2^14, to be multiplied by ...
   int16_t pair_multiplier[64];  // pairs: ... the odd entries, which makes the rounding; even entries: multipliers (tile order)
   int32_t shift[32];          // pairs
@@ -69,6 +72,7 @@ struct EpilogueData {
   NumberType code_type;  // that requantized codes are packed to: of the output, of the table's index, or s16 to be added to
   bool clips;            // the requantized range is less than that of code_type
   bool saturating_addition;  // the rescaled addition is a + b with a clip
+  bool plain_addition;       // ... that is the saturation of int16, of int16
   const Panel* panels;
 };
 
@@ -82,6 +86,23 @@ struct LinearData {
   EpilogueData epilogue;
 };
 
+// Constants of 32 channels of a LayerNorm, for registers of 32 int16 that keep each lane's even channels before its odd ones
+// ("split order": 0 2 4 6 1 3 5 7 in every eight), so that pairs of int16 may be multiplied where they lie.
+constexpr int64_t split_order(int64_t position) {
+  return position / 8 * 8 + 2 * (position % 4) + position / 4 % 2;
+}
+
+struct alignas(64) LayerNormPanel {
+  int16_t channel_shift[32];  // natural order
+  // With start = bias + rounding = high * 2^16 + low, (n * multiplier + start) >> shift in 16-bit lanes:
+  int16_t multiplier[32], start_high[32];
+  uint16_t largest_low[32];  // 2^16 - 1 - low: low halves of products above it carry
+  int16_t shift[32];         // less 16
+  // The same in 32-bit lanes, for panels with small shifts or huge biases: even channels, then odd ones.
+  int32_t wide_multiplier[32], wide_start[32], wide_shift[32];
+  bool fits_words;
+};
+
 struct LayerNormData {
   int64_t channels;
   NumberType input_type, output_type;
@@ -91,7 +112,9 @@ struct LayerNormData {
   int32_t fraction_bits;
   // For vector kernels; panels use pair_multiplier (even entries) and start (bias + rounding) in tile order.
   bool no_channel_shift;
-  const Panel* panels;
+  bool clips;            // the range is less than that of the output's type
+  const Panel* panels;   // AVX2
+  const LayerNormPanel* split_panels;
 };
 
 struct AttentionData {
@@ -103,7 +126,25 @@ struct AttentionData {
   AttentionKind kind;
   int32_t pre_shift, multiplier, shift;
   int32_t log2_rounding, value_bits, fraction_bits;
+  const int16_t* table;  // of table_softmax, with one entry more that is never used but may be read
+  int64_t table_entries;
+  RowSoftmax row_softmax;
+  RowSoftmaxFunction row_softmax_function;
+  bool two_byte_weights;  // of log2_softmax always, of others where a level exceeds 255
   EpilogueData epilogue;
+};
+
+// Of the kernels in rows/.
+struct RowTypes {
+  int64_t columns;
+  NumberType input, output;
+};
+
+struct AiLayerNorm {
+  RowTypes types;
+  const int32_t *channel_shift, *multiplier, *bias;
+  const uint8_t* root_table;
+  int32_t shift, zero_x, epsilon, ranges, fraction_bits, zero_point, low, high;
 };
 
 using LinearFunction = void (*)(const LinearData&, int64_t rows, const ConstRows& x, const ConstRows& second, const Rows& out);
@@ -117,6 +158,12 @@ struct AttentionFunctions {
   void (*pack)(const AttentionData&, const ConstRows& k, const ConstRows& v, void* packed);
   void (*run)(const AttentionData&, int64_t rows, const ConstRows& q, const void* packed, const ConstRows& addend,
               const Rows& out);
+};
+
+// The kernels in rows/ as compiled for one instruction set.
+struct RowFunctions {
+  RowSoftmaxFunction softmax[static_cast<int>(RowSoftmaxKind::count)];
+  void (*ailayernorm)(const AiLayerNorm&, int64_t rows, const ConstRows& x, const Rows& out);
 };
 
 }  // namespace detail

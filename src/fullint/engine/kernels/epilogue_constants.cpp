@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "fixed_point.h"
+
 namespace fullint::detail {
 namespace {
 
@@ -36,16 +38,15 @@ void set_pair(Panel& panel, int64_t natural, int64_t position, int32_t multiplie
   panel.shift[position] = shift;
 }
 
-// Rounding and zero point of the route `high`.
-int64_t high_start(int32_t shift, int32_t zero_point) {
-  return (int64_t{rounding(shift)} >> 16) + int64_t{zero_point} * (int64_t{1} << std::max(shift - 16, 0));
-}
+// Route `high`: with w = floor(h * multiplier / 2^16) and t = shift - 16, a code is (w + 2^(t - 1) + zero_point * 2^t) >> t.
+// Multiplying by 2^(15 - t) and rounding away 15 bits (pmulhrsw) adds the 2^(t - 1) and shifts.
+int64_t high_start(int32_t shift, int32_t zero_point) { return int64_t{zero_point} * (int64_t{1} << most(shift - 16, 0)); }
 
 // Whether the route `high` gives the right codes even where its 16-bit sum saturates.
 bool suits_high(const Requantization& factors) {
   return std::all_of(factors.shift.begin(), factors.shift.end(), [&](int32_t shift) {
     const int64_t start = high_start(shift, factors.zero_point);
-    return shift >= 17 && start >= -32768 && start <= 32767 && 32767 >> (shift - 16) >= factors.high &&
+    return shift >= 17 && shift <= 31 && start >= -32768 && start <= 32767 && 32767 >> (shift - 16) >= factors.high &&
            -(32768 >> (shift - 16)) <= factors.low;
   });
 }
@@ -53,13 +54,25 @@ bool suits_high(const Requantization& factors) {
 void set_high(Panel& panel, int64_t natural, int32_t multiplier, int32_t shift, int32_t zero_point) {
   panel.multiplier[natural] = static_cast<int16_t>(multiplier);
   panel.high_start[natural] = static_cast<int16_t>(high_start(shift, zero_point));
-  panel.high_shift[natural] = static_cast<int16_t>(std::max(shift - 16, 0));
+  panel.high_scale[natural] = static_cast<int16_t>(1 << (31 - shift));
 }
 
-bool covers(NumberType type, int32_t low, int32_t high) {
-  if (type == NumberType::u8) return low <= 0 && high >= 255;
-  if (type == NumberType::s8) return low <= -128 && high >= 127;
-  return low <= -32768 && high >= 32767;
+// Route `whole`: with M = multiplier * 2^(15 - shift) = whole * 2^15 + rest, whole 0 or 1, a code is
+// (h * M + 2^14) >> 15 = whole * h + ((h * rest + 2^14) >> 15): both terms have the sign of h or are 0, so their
+// saturating sum is the clipped code.
+bool suits_whole(const Requantization& factors) {
+  bool suits = factors.zero_point == 0;
+  for (size_t column = 0; column < factors.shift.size(); ++column) {
+    const int32_t shift = factors.shift[column], multiplier = factors.multiplier[column];
+    suits = suits && shift <= 15 && multiplier >= 0 && multiplier < 1 << (shift + 1);
+  }
+  return suits;
+}
+
+void set_whole(Panel& panel, int64_t natural, int32_t multiplier, int32_t shift) {
+  const int32_t scaled = multiplier << (15 - shift);
+  panel.multiplier[natural] = static_cast<int16_t>(scaled & 32767);
+  panel.adds_whole[natural] = static_cast<int16_t>(-(scaled >> 15));
 }
 
 void set_addition(Panel& panel, int64_t position, const RescaledAddition& addition, size_t column) {
@@ -79,6 +92,12 @@ void expand(std::vector<int32_t>& values, int64_t columns) {
   const auto size = static_cast<size_t>(columns);
   if (values.size() == 1) values.resize(size, values[0]);
   if (values.size() != size) throw std::invalid_argument("kernel factors are neither one nor one a column");
+}
+
+bool covers(NumberType type, int32_t low, int32_t high) {
+  if (type == NumberType::u8) return low <= 0 && high >= 255;
+  if (type == NumberType::s8) return low <= -128 && high >= 127;
+  return low <= -32768 && high >= 32767;
 }
 
 bool fits_words(int64_t zero_point, int64_t low, int64_t high) {
@@ -102,6 +121,8 @@ EpilogueConstants::EpilogueConstants(EpilogueSpec spec, const std::vector<int32_
     data_.adds = true;
     data_.addition = view_of(*spec_.addition);
     data_.saturating_addition = is_plain_sum(*spec_.addition);
+    data_.plain_addition = data_.saturating_addition && covers(NumberType::s16, data_.addition.low, data_.addition.high) &&
+                           spec_.second_type == NumberType::s16 && spec_.output_type == NumberType::s16;
   }
   data_.has_table = spec_.table.has_value();
   data_.table = spec_.table ? spec_.table->data() : nullptr;
@@ -129,7 +150,7 @@ void EpilogueConstants::choose_route() {
   const Requantization& factors = *spec_.requantization;
   if (data_.has_table && (factors.low < -128 || factors.high > (factors.low < 0 ? 127 : 255))) return;
   if (wide_output || factors.intermediate_bits != 16 || !fits_words(factors.zero_point, factors.low, factors.high)) return;
-  data_.route = suits_high(factors) ? Route::high : Route::pairs;
+  data_.route = suits_high(factors) ? Route::high : suits_whole(factors) ? Route::whole : Route::pairs;
   data_.code_type = data_.adds ? NumberType::s16 : data_.output_type;
   if (data_.has_table) data_.code_type = factors.low < 0 ? NumberType::s8 : NumberType::u8;
   data_.clips = !covers(data_.code_type, factors.low, factors.high);
@@ -154,7 +175,9 @@ void EpilogueConstants::fill_panels(const std::vector<int32_t>& accumulator_corr
         panel.start[position] = static_cast<int32_t>(static_cast<uint32_t>(panel.start[position]) +
                                                      static_cast<uint32_t>(rounding(factors.pre_shift[column])));
         panel.pre_shift[position] = factors.pre_shift[column];
-        set_high(panel, natural, factors.multiplier[column], factors.shift[column], factors.zero_point);
+        if (data_.route == Route::high)
+          set_high(panel, natural, factors.multiplier[column], factors.shift[column], factors.zero_point);
+        if (data_.route == Route::whole) set_whole(panel, natural, factors.multiplier[column], factors.shift[column]);
         set_pair(panel, natural, position, factors.multiplier[column], factors.shift[column]);
       }
       if (spec_.addition) set_addition(panel, position, *spec_.addition, column);

@@ -46,6 +46,9 @@ class EpilogueConstants {
 // One number, or one a column, to one a column.
 void expand(std::vector<int32_t>& values, int64_t columns);
 
+// Whether a range is all of a type's.
+bool covers(NumberType type, int32_t low, int32_t high);
+
 // Whether int16 lanes that saturate before the zero point is added still end in the right code.
 bool fits_words(int64_t zero_point, int64_t low, int64_t high);
 

@@ -63,7 +63,8 @@ bool cpu_has_avx512vnni() {
 
 bool cpu_has_amx() {
   const uint32_t tile_int8 = 1u << 24 | 1u << 25;
-  return cpu_has_avx512vnni() && all_bits(saved_states(), 0x60000) && all_bits(cpuid(7).edx, tile_int8);
+  const bool vbmi = cpuid(7).ecx >> 1 & 1;
+  return cpu_has_avx512vnni() && vbmi && all_bits(saved_states(), 0x60000) && all_bits(cpuid(7).edx, tile_int8);
 }
 #endif
 

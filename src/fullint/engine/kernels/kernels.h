@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "isa.h"
+#include "row_softmax.h"
 #include "types.h"
 
 namespace fullint {
@@ -86,9 +87,12 @@ struct LayerNormSpec {
   int32_t zero_point = 0, low = 0, high = 0;
 };
 
-// Of the softmax; pre_shift, multiplier, shift as in the op, one number each (a head has one).
-struct ScoreFactor {
-  int32_t pre_shift = 0, multiplier = 0, shift = 0;
+// ops/ailayernorm.py
+struct AiLayerNormSpec {
+  int64_t channels = 0;
+  NumberType input_type = NumberType::u8, output_type = NumberType::u8;
+  std::vector<int32_t> channel_shift, multiplier, bias;  // one a channel each
+  int32_t shift = 0, zero_x = 0, epsilon = 16, ranges = 3, zero_point = 0, low = 0, high = 0;
 };
 
 // One head: (q - zero_q)(k - zero_k)^T [+ addend] [-> score_requantization] -> softmax -> product with v - zero_v
@@ -104,6 +108,8 @@ struct AttentionSpec {
   AttentionKind kind = AttentionKind::exponentials;
   ScoreFactor factor;
   int32_t log2_rounding = 0;                  // log2_softmax
+  std::vector<int16_t> table;                 // table_softmax: levels from 0 to 2^15 - 1
+  RowSoftmax row_softmax;                     // row_softmax
   int32_t value_bits = 7, fraction_bits = 7;  // weighted_average
   std::optional<Requantization> requantization;  // of the output; factors one number, or one a column
   NumberType output_type = NumberType::u8;       // s32 or s16 without a requantization
@@ -129,7 +135,9 @@ struct Kernels {
   std::unique_ptr<const RowKernel> rescaled_add(const RescaledAddSpec&) const;
   std::unique_ptr<const RowKernel> lookup(const LookupSpec&) const;
   std::unique_ptr<const RowKernel> layer_norm(const LayerNormSpec&) const;
+  std::unique_ptr<const RowKernel> ailayernorm(const AiLayerNormSpec&) const;
   std::unique_ptr<const Attention> attention(const AttentionSpec&) const;
+  detail::RowSoftmaxFunction row_softmax(RowSoftmaxKind) const;
 };
 
 const Kernels& select_kernels(Isa isa);

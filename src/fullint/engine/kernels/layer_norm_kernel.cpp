@@ -37,39 +37,67 @@ class LayerNormKernel final : public RowKernel {
     for (auto* values : {&spec_.channel_shift, &spec_.multiplier, &spec_.bias, &spec_.shift}) expand(*values, spec.channels);
     data_ = {spec_.channels, spec_.input_type, spec_.output_type, spec_.channel_shift.data(), spec_.multiplier.data(),
              spec_.bias.data(), spec_.shift.data(), spec_.zero_x, spec_.zero_point, spec_.low, spec_.high, spec_.epsilon,
-             fraction_bits(spec_.channels), false, nullptr};
+             fraction_bits(spec_.channels), false, false, nullptr, nullptr};
     if (set == nullptr || set->layer_norm == nullptr || !fits_lanes(spec_)) return;
     function_ = set->layer_norm;
     fill_panels();
   }
   void run(int64_t rows, ConstRows x, ConstRows, Rows out) const override { function_(data_, rows, x, out); }
-  size_t bytes() const override { return panels_.bytes() + spec_.bias.size() * 16; }
+  size_t bytes() const override { return panels_.bytes() + split_panels_.bytes() + spec_.bias.size() * 16; }
 
  private:
   void fill_panels() {
-    const auto channels = static_cast<size_t>(spec_.channels);
-    panels_ = AlignedArray<Panel>((channels + panel_columns - 1) / panel_columns);
-    for (size_t index = 0; index < panels_.bytes() / sizeof(Panel); ++index)
+    const auto channels = static_cast<size_t>(spec_.channels), count = (channels + panel_columns - 1) / panel_columns;
+    panels_ = AlignedArray<Panel>(count);
+    split_panels_ = AlignedArray<LayerNormPanel>(count);
+    for (size_t index = 0; index < count; ++index) {
+      split_panels_[index].fits_words = true;
       for (int64_t position = 0; position < panel_columns; ++position) {
-        const int64_t natural = tile_order(position);
-        const size_t channel = index * panel_columns + static_cast<size_t>(natural);
-        if (channel >= channels) continue;
-        Panel& panel = panels_[index];
-        panel.high_shift[natural] = static_cast<int16_t>(spec_.channel_shift[channel]);
-        panel.pair_multiplier[2 * position] = static_cast<int16_t>(spec_.multiplier[channel]);
-        panel.start[position] =
-            static_cast<int32_t>(spec_.bias[channel] + ((int64_t{1} << spec_.shift[channel]) >> 1));
-        panel.shift[position] = spec_.shift[channel];
+        const size_t first = index * panel_columns, channel = first + static_cast<size_t>(tile_order(position));
+        if (channel < channels) fill(panels_[index], position, channel);
+        const size_t split_channel = first + static_cast<size_t>(split_order(position));
+        if (split_channel < channels) fill(split_panels_[index], position, split_channel);
+        if (first + static_cast<size_t>(position) < channels)
+          split_panels_[index].channel_shift[position] =
+              static_cast<int16_t>(spec_.channel_shift[first + static_cast<size_t>(position)]);
       }
+    }
     data_.panels = panels_.data();
+    data_.split_panels = split_panels_.data();
+    data_.clips = !covers(spec_.output_type, spec_.low, spec_.high);
     data_.no_channel_shift =
         spec_.zero_x == 0 && *std::max_element(spec_.channel_shift.begin(), spec_.channel_shift.end()) == 0;
+  }
+
+  int32_t start_of(size_t channel) const {
+    return static_cast<int32_t>(spec_.bias[channel] + ((int64_t{1} << spec_.shift[channel]) >> 1));
+  }
+
+  void fill(Panel& panel, int64_t position, size_t channel) const {
+    panel.pair_multiplier[2 * position] = static_cast<int16_t>(spec_.multiplier[channel]);
+    panel.start[position] = start_of(channel);
+    panel.shift[position] = spec_.shift[channel];
+  }
+
+  void fill(LayerNormPanel& panel, int64_t position, size_t channel) const {
+    const int32_t start = start_of(channel), high = start >> 16;
+    panel.multiplier[position] = static_cast<int16_t>(spec_.multiplier[channel]);
+    panel.start_high[position] = static_cast<int16_t>(high);
+    panel.largest_low[position] = static_cast<uint16_t>(65535 - (start & 65535));
+    panel.shift[position] = static_cast<int16_t>(spec_.shift[channel] - 16);
+    // The high half of a product lies within 2^14, with the carry.
+    panel.fits_words = panel.fits_words && spec_.shift[channel] >= 16 && high >= -16384 && high < 16384;
+    const int64_t wide = 16 * (position / 4 % 2) + 4 * (position / 8) + position % 4;
+    panel.wide_multiplier[wide] = spec_.multiplier[channel] & 65535;
+    panel.wide_start[wide] = start;
+    panel.wide_shift[wide] = spec_.shift[channel];
   }
 
   LayerNormSpec spec_;
   LayerNormFunction function_;
   LayerNormData data_{};
   AlignedArray<Panel> panels_;
+  AlignedArray<LayerNormPanel> split_panels_;
 };
 
 }  // namespace

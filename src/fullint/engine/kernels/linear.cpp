@@ -51,6 +51,8 @@ void accumulate_row(const LinearData& data, const void* x, int32_t* accumulators
     accumulate(data, static_cast<const uint8_t*>(x), static_cast<const int8_t*>(data.weights), accumulators);
   else if (byte_weights && data.input_type == NumberType::s8)
     accumulate(data, static_cast<const int8_t*>(x), static_cast<const int8_t*>(data.weights), accumulators);
+  else if (byte_weights && data.input_type == NumberType::s16)
+    accumulate(data, static_cast<const int16_t*>(x), static_cast<const int8_t*>(data.weights), accumulators);
   else
     accumulate_any(data, x, accumulators);
 }

@@ -149,6 +149,8 @@ class LinearKernel final : public RowKernel {
 }  // namespace detail
 
 std::unique_ptr<const RowKernel> Kernels::linear(const LinearSpec& spec) const {
+  const bool is_wide = spec.input_type == NumberType::s16 && spec.weight_type == NumberType::s8;
+  if (is_wide && isa != Isa::portable) return detail::make_wide_linear(spec, *this);
   return std::make_unique<detail::LinearKernel>(spec, detail::instruction_set(isa));
 }
 

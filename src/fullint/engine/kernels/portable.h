@@ -13,6 +13,10 @@ void layer_norm_portable(const LayerNormData&, int64_t rows, const ConstRows& x,
 void lookup_portable(const uint8_t* table, int64_t columns, int64_t rows, const ConstRows& x, const Rows& out);
 extern const AttentionFunctions attention_portable;
 
+// One row of scores to -log2(softmax) in steps of 2^-10.
+void softmax_logarithms_portable(int64_t columns, const int32_t* scores, int32_t pre_shift, int32_t multiplier, int32_t shift,
+                                 int32_t* logarithms);
+
 // One row of scores to u8 codes; scores may be changed. Returns the sum of the codes.
 int64_t softmax_portable(AttentionKind kind, int64_t columns, const int32_t* scores, int32_t pre_shift, int32_t multiplier,
                          int32_t shift, int32_t log2_rounding, uint8_t* codes);

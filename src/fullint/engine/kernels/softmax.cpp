@@ -45,6 +45,13 @@ uint8_t code_of(AttentionKind kind, int32_t distance, int64_t row_sum, int32_t l
 
 }  // namespace
 
+void softmax_logarithms_portable(int64_t columns, const int32_t* scores, int32_t pre_shift, int32_t multiplier, int32_t shift,
+                                 int32_t* logarithms) {
+  const Distances distances(columns, scores, pre_shift, multiplier, shift);
+  const int32_t log2_sum = log2_fixed_10(sum_of_exponentials(distances, columns)) - (15 << 10);
+  for (int64_t column = 0; column < columns; ++column) logarithms[column] = distances[column] + log2_sum;
+}
+
 int64_t softmax_portable(AttentionKind kind, int64_t columns, const int32_t* scores, int32_t pre_shift, int32_t multiplier,
                          int32_t shift, int32_t log2_rounding, uint8_t* codes) {
   const Distances distances(columns, scores, pre_shift, multiplier, shift);

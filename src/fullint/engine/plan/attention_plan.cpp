@@ -69,13 +69,27 @@ AttentionSpec common_spec(const Program& program, const AttentionGroup& group) {
     spec.fraction_bits = static_cast<std::int32_t>(product.attribute("fraction_bits"));
   } else {
     spec.zero_value = static_cast<std::int32_t>(product.attribute("zero_b"));
-    spec.kind = softmax.kind == "softmax" ? AttentionKind::softmax : AttentionKind::log2_softmax;
+    spec.kind = softmax.kind == "softmax"         ? AttentionKind::softmax
+                : softmax.kind == "log2_softmax" ? AttentionKind::log2_softmax
+                                                 : AttentionKind::table_softmax;
     if (softmax.kind == "log2_softmax") {
       spec.log2_rounding = static_cast<std::int32_t>(softmax.attribute("rounding"));
     }
   }
   spec.output_type = program.tensors[program.operations[group.last].output].type;
   return spec;
+}
+
+// The tables of a table_softmax, one a head or one for all; none for other kinds.
+std::vector<std::vector<std::int16_t>> softmax_tables(const Program& program, const AttentionGroup& group) {
+  const Operation& softmax = program.operations[group.softmax];
+  std::vector<std::vector<std::int16_t>> tables;
+  if (softmax.kind != "table_softmax") return tables;
+  const Tensor& table = program.tensors[softmax.inputs[4]];
+  const auto levels = constant_values(table, table.shape);
+  const auto entries = static_cast<std::ptrdiff_t>(table.shape[1]);
+  for (auto row = levels.begin(); row != levels.end(); row += entries) tables.emplace_back(row, row + entries);
+  return tables;
 }
 
 // The sum of all constants added to each head's scores; heads whose sums are equal share one.
@@ -112,12 +126,18 @@ AttentionPlan attention_kernels(const Program& program, const AttentionGroup& gr
   if (group.requantize_scores) score_factors = head_factors(program, *group.requantize_scores);
   if (group.requantize) output_factors = head_factors(program, *group.requantize);
 
+  const auto tables = softmax_tables(program, group);
   AttentionSpec spec = common_spec(program, group);
   AttentionPlan plan;
   std::map<std::vector<std::vector<std::int32_t>>, std::shared_ptr<const Attention>> known;
   for (std::size_t head = 0; head < heads; ++head) {
     std::vector<std::vector<std::int32_t>> key{softmax.of_head(head)};
     spec.factor = {softmax.pre_shift[head], softmax.multiplier[head], softmax.shift[head]};
+    if (!tables.empty()) {
+      const std::size_t table = head % tables.size();
+      spec.table = tables[table];
+      key.push_back({static_cast<std::int32_t>(table)});
+    }
     if (group.requantize_scores) {
       spec.score_requantization = of_head(program, *group.requantize_scores, score_factors, head);
       key.push_back(score_factors.of_head(head));

@@ -90,6 +90,14 @@ bool has_matrix_factors(const Program& program, const Operation& operation) {
   return true;
 }
 
+// Of a table_softmax: levels that the kernels can keep, and as many rows as there are heads, or one.
+bool has_suitable_table(const Program& program, const Operation& softmax) {
+  const Shape& scores = program.tensors[softmax.output].shape;
+  const Tensor& table = program.tensors[softmax.inputs.at(4)];
+  if (!table.is_constant() || table.shape.size() != 2 || table.low < 0 || table.high > INT16_MAX) return false;
+  return table.shape[0] == 1 || (scores.size() >= 3 && table.shape[0] == scores[scores.size() - 3]);
+}
+
 bool keeps_matrices(const Shape& before, const Shape& after) {
   return after.size() >= 2 && before.size() >= 2 && before.back() == after.back() &&
          before[before.size() - 2] == after[after.size() - 2];
@@ -122,10 +130,11 @@ bool follow_scores(const Program& program, Chain& chain, AttentionGroup& group) 
       group.requantize_scores = *requantize;
       user = *requantize;
     } else {
-      for (const char* kind : {"exponentials", "softmax", "log2_softmax"}) {
+      for (const char* kind : {"exponentials", "softmax", "log2_softmax", "table_softmax"}) {
         if (const auto softmax = chain.next(kind)) user = group.softmax = *softmax;
       }
       if (user < 0 || !has_matrix_factors(program, chain.operation(user))) return false;
+      if (chain.operation(user).kind == "table_softmax" && !has_suitable_table(program, chain.operation(user))) return false;
     }
     chain.advance(user);
     group.members.push_back(user);

@@ -7,6 +7,7 @@
 #include "../steps/layout.h"
 #include "../steps/products.h"
 #include "../steps/row_step.h"
+#include "../steps/table_softmax.h"
 #include "attention_plan.h"
 #include "fusion.h"
 #include "plan.h"
@@ -141,6 +142,10 @@ void Planner::emit(const Operation& operation) {
       if (!is_table) inputs.push_back(read(input));
     }
     add(make_row_step(operation.kind, function, inputs, output));
+  } else if (operation.kind == "table_softmax") {
+    std::vector<View> inputs;
+    for (const int input : {0, 1, 2, 3}) inputs.push_back(read(operation.inputs.at(input)));
+    add(make_table_softmax_step(inputs, tensor(operation.inputs.at(4)), output));
   } else if (operation.kind == "sum") {
     add(make_sum_step(operation, read(operation.inputs.at(0)), output));
   } else if (operation.inputs.size() == 2) {

@@ -10,7 +10,7 @@ namespace fullint {
 namespace {
 
 constexpr std::int64_t kManyHeads = 32;
-constexpr std::int64_t kRowsAtOnce = 32;
+constexpr std::int64_t kRowsAtOnce = 16;
 
 // First element of every matrix of a stack, and the distance of its rows.
 class MatrixView {

@@ -93,17 +93,22 @@ RowFunction softmax_rows() {
   };
 }
 
+void softmax_logarithms(const std::int32_t* const* in, std::int64_t count, std::int32_t* out) {
+  distances_below_maximum(in, count, out);
+  std::int64_t sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    sum += exponential(out[i], detail::exponential_15_bits);
+  }
+  const std::int32_t log2_sum = detail::log2_fixed_10(sum) - (15 << 10);
+  for (std::int64_t i = 0; i < count; ++i) out[i] += log2_sum;
+}
+
 RowFunction log2_softmax_rows(const Operation& operation) {
   const std::int64_t rounding = operation.attribute("rounding");
   return [rounding](const std::int32_t* const* in, std::int64_t count, std::int32_t* out) {
-    distances_below_maximum(in, count, out);
-    std::int64_t sum = 0;
+    softmax_logarithms(in, count, out);
     for (std::int64_t i = 0; i < count; ++i) {
-      sum += exponential(out[i], detail::exponential_15_bits);
-    }
-    const std::int64_t log2_sum = detail::log2_fixed_10(sum) - (15 << 10);
-    for (std::int64_t i = 0; i < count; ++i) {
-      out[i] = static_cast<std::int32_t>(std::clamp<std::int64_t>((out[i] + log2_sum + rounding) >> 10, 0, 15));
+      out[i] = static_cast<std::int32_t>(std::clamp<std::int64_t>((out[i] + rounding) >> 10, 0, 15));
     }
   };
 }

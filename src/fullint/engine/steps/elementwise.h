@@ -12,4 +12,7 @@ RowFunction exponentials_rows();
 RowFunction softmax_rows();
 RowFunction log2_softmax_rows(const Operation& operation);
 
+// scores, pre_shift, multiplier, shift to -log2(softmax) in steps of 2^-10.
+void softmax_logarithms(const std::int32_t* const* in, std::int64_t count, std::int32_t* out);
+
 }  // namespace fullint

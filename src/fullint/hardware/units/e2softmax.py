@@ -6,7 +6,6 @@ import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
-from fullint.errors import FullintError
 from fullint.hardware.pipeline import (
     Stage,
     count_bits,
@@ -51,8 +50,6 @@ class E2Softmax(Component):
         quotients: tuple[int, int] = PUBLISHED_QUOTIENTS,
         known_maximum: bool = False,
     ) -> None:
-        if lanes < 1 or longest_row < 1:
-            raise FullintError("a unit has at least one lane and rows of at least one element")
         self.lanes, self.longest_row = lanes, longest_row
         self.fraction_bits, self.natural = fraction_bits, natural
         self.output_bits, self.quotients = output_bits, quotients

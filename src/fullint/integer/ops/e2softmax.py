@@ -99,12 +99,19 @@ def compute(
 
 
 def exponents_and_sum(
-    codes: np.ndarray, fraction_bits: int, natural: int, group: int
+    codes: np.ndarray,
+    fraction_bits: int,
+    natural: int,
+    group: int,
+    *,
+    sum_bits: int = LARGEST_CODE,
+    largest: int = LARGEST_CODE,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each element's exponent below the row's maximum, and the sum (..., 1) in steps of 2^-15.
+    """Each element's exponent below the row's maximum, and the sum (..., 1) in steps of
+    2^-sum_bits. Below the maximum of its own group an exponent is at most `largest`.
 
-    Differences fit 8 bits, their 23-fold 13; exponents are at most 15 + 31, and the sum is from
-    2^15 (the maximum's own group, never shifted) to length * 2^15, below 2^31.
+    Differences fit 8 bits, their 23-fold 13; exponents are at most `largest` + 31, and the sum is
+    from 2^sum_bits (the maximum's own group, never shifted) to length * 2^sum_bits.
     """
     maximum = np.zeros_like(codes[..., :1])
     row_sum = np.zeros_like(maximum)
@@ -113,8 +120,8 @@ def exponents_and_sum(
         part = codes[..., start : start + group]
         previous = maximum
         maximum = np.maximum(previous, part.max(axis=-1, keepdims=True))
-        own = np.minimum(log2_exp(maximum - part, fraction_bits, natural), LARGEST_CODE)
-        weights = (np.int64(1) << (LARGEST_CODE - own)).sum(axis=-1, keepdims=True)
+        own = np.minimum(log2_exp(maximum - part, fraction_bits, natural), largest)
+        weights = (np.int64(1 << sum_bits) >> own).sum(axis=-1, keepdims=True)
         row_sum = (row_sum >> log2_exp(maximum - previous, fraction_bits, natural)) + weights
         exponents.append(own)
         maxima.append(maximum)

@@ -14,8 +14,18 @@ import numpy as np
 
 from fullint.errors import FullintError
 from fullint.integer.ops.registry import register
-from fullint.integer.softmax_parts import FRACTION_BITS, check_scores, negative_log2_softmax
+from fullint.integer.softmax_parts import (
+    AMPLITUDE_BITS,
+    FRACTION_BITS,
+    LARGEST_DISTANCE,
+    check_scores,
+    negative_log2_softmax,
+)
 from fullint.integer.types import Operand, TensorType
+
+# The logarithm of a weight is a distance, and so is that of a sum, which is below 2^31 in units of
+# 2^AMPLITUDE_BITS.
+MOST_ENTRIES = LARGEST_DISTANCE + ((31 - AMPLITUDE_BITS) << FRACTION_BITS) + 1
 
 
 def infer(
@@ -28,6 +38,11 @@ def infer(
     if levels.ndim != 2 or levels.shape[0] not in (1, heads):
         raise FullintError(
             f"a table of shape {table.shape} for {heads} heads is not (1 or heads, entries)"
+        )
+    if levels.shape[1] > MOST_ENTRIES:
+        raise FullintError(
+            f"a table of {levels.shape[1]} entries is longer than the {MOST_ENTRIES} that any "
+            "logarithm reaches"
         )
     row_sum = None if table.type.low < 0 else row_sum_bound(levels, scores.shape[-1])
     return TensorType(scores.shape, table.type.low, table.type.high, row_sum=row_sum)

@@ -28,7 +28,6 @@ class Emission:
     node: torch.fx.Node
     encodings: dict[torch.fx.Node, Encoding]
     grid: Grid | None
-    suffix: str = ""
 
     @property
     def source(self) -> str:
@@ -38,7 +37,7 @@ class Emission:
     @property
     def name(self) -> str:
         """Name of the tensor to emit."""
-        return self.node.name + self.suffix
+        return self.node.name
 
     @property
     def arguments(self) -> tuple[Any, ...]:

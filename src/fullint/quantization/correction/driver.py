@@ -9,6 +9,7 @@ import torch
 import torch.fx
 from torch import Tensor
 
+from fullint.data.selection import evenly_spread
 from fullint.quantization.calibration_data import CalibrationData
 from fullint.quantization.correction.layers import (
     CORRECTIONS,
@@ -55,13 +56,13 @@ def correct_layers(
 
 def evenly_chosen(data: CalibrationData, most: int) -> list[Tensor]:
     """At most `most` images, evenly spread over all, in batches."""
-    stride = -(-data.images // most)
+    wanted = set(evenly_spread(data.images, most))
     chosen, seen = [], 0
     for pixels in data.batches():
-        kept = pixels[-seen % stride :: stride]
+        kept = [index for index in range(len(pixels)) if seen + index in wanted]
         seen += len(pixels)
-        if len(kept):
-            chosen.append(kept)
+        if kept:
+            chosen.append(pixels[kept])
     return chosen
 
 
@@ -82,9 +83,13 @@ def _corrected_layers(
         if layer is not None:
             inputs = reference[layer.weight].shape[1]
             parts = moments.setdefault(layer, [InputMoments(inputs) for _ in range(PARTS)])
+            seen = 0
             for rounded, exact in lockstep.images(node.args[0]):
                 for index, part in enumerate(parts):
-                    part.add(rounded[index::PARTS], exact[index::PARTS])
+                    # In turn over all images, however few there are in a batch.
+                    own = slice((index - seen) % PARTS, None, PARTS)
+                    part.add(rounded[own], exact[own])
+                seen += len(rounded)
             if node is layer.readers[-1]:
                 _correct(graph, configs, layer, reference, moments.pop(layer))
                 yield layer

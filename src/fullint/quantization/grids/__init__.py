@@ -2,14 +2,13 @@
 simulation and tells lowering its integers.
 
 Two kinds of grid serve every method: `UniformGrid`, and `LevelGrid` for any finite set of levels
-that a table gives (`CodebookGrid` where something else computes the values).
+that a table gives.
 The files `log_sqrt2`, `adalog`, `twin`, `shift_uniform_log2` and `tangent` make level grids of
 published sets from their parameters. `Log2Grid` and `RowRelativeGrid` have integer operations of
 their own.
 """
 
 from fullint.quantization.grids.adalog import adalog_activation_grid, adalog_grid
-from fullint.quantization.grids.codebook import CodebookGrid
 from fullint.quantization.grids.level import LevelGrid
 from fullint.quantization.grids.log2 import Log2Grid
 from fullint.quantization.grids.log_sqrt2 import log_sqrt2_grid
@@ -25,13 +24,12 @@ from fullint.quantization.grids.uniform import (
     uniform_grid,
 )
 
-Grid = UniformGrid | LevelGrid | CodebookGrid | Log2Grid | RowRelativeGrid
+Grid = UniformGrid | LevelGrid | Log2Grid | RowRelativeGrid
 
 __all__ = [
     "SCALE_OF_ZERO",
     "SMALLEST_SCALE",
     "SMALLEST_SHARE",
-    "CodebookGrid",
     "Grid",
     "LevelGrid",
     "Log2Grid",

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fullint.quantization.grids.uniform import usable_scale
+
 # A power of two, so that powers of two are levels exactly. Rows of attention weights then sum to a
 # little more than this, and fit int32 with any 8-bit value, whatever the number of tokens.
 LARGEST_ATTENTION_LEVEL = 2**14
-# Half of that, so that the worst sum over 4096 channels fits int32 with 8-bit weights too.
+# Half of that, so that sums over 4096 channels fit int32 with 8-bit weights of a mean size below
+# 64, as real ones have: a type rule adds up the sizes of a row's weights.
 LARGEST_ACTIVATION_LEVEL = 2**13
 
 
@@ -51,10 +54,10 @@ def level_grid(reals: Tensor, thresholds: Tensor, *, largest_level: int) -> Leve
     size.
 
     Args:
-        reals: ascending (codes,) or (heads, codes), not all zero.
+        reals: ascending (codes,) or (heads, codes).
         thresholds: between them, as `LevelGrid` has them.
     """
-    scale = reals.double().abs().max() / largest_level
+    scale = usable_scale(reals.double().abs().max() / largest_level)
     return LevelGrid(torch.round(reals.double() / scale).long(), thresholds.double(), scale)
 
 

@@ -71,16 +71,16 @@ def uniform_grid(low: Tensor, high: Tensor, *, num_bits: int, symmetric: bool) -
     low, high = low.double().clamp_max(0), high.double().clamp_min(0)
     if symmetric:
         largest = 2 ** (num_bits - 1)
-        scale = _usable(torch.maximum(high / (largest - 1), -low / largest))
+        scale = usable_scale(torch.maximum(high / (largest - 1), -low / largest))
         return UniformGrid(scale, 0, -largest, largest - 1)
     levels = 2**num_bits - 1
-    scale = _usable((high - low) / levels)
+    scale = usable_scale((high - low) / levels)
     zero_point = torch.round(-low / scale).clamp(0, levels)
     whole = int(zero_point) if zero_point.ndim == 0 else zero_point
     return UniformGrid(scale, whole, 0, levels)
 
 
-def _usable(scale: Tensor) -> Tensor:
+def usable_scale(scale: Tensor) -> Tensor:
     """Scales with those of ranges that are (nearly) a point made larger."""
     largest = float(scale.max())
     if largest == 0:

@@ -20,7 +20,6 @@ from fullint.quantization.quantizers.attention import (
     RowRelativeQuantizer,
 )
 from fullint.quantization.quantizers.base import Quantizer
-from fullint.quantization.quantizers.codebook import CodebookQuantizer
 from fullint.quantization.quantizers.least_error import (
     LeastErrorActivationQuantizer,
     LeastErrorQuantizer,
@@ -32,7 +31,6 @@ from fullint.quantization.quantizers.tangent import TangentQuantizer
 from fullint.quantization.quantizers.twin import TwinActivationQuantizer, TwinQuantizer
 from fullint.quantization.quantizers.uniform import UniformQuantizer
 from fullint.recipes.schema import (
-    MATRIX_OPERANDS,
     AdaLogConfig,
     LeastErrorConfig,
     Log2Config,
@@ -97,6 +95,4 @@ def make_quantizer(
             return LeastErrorQuantizer(config)
         case LeastErrorConfig(), "activation":
             return LeastErrorActivationQuantizer(config)
-        case LeastErrorConfig(strategy="tensor"), _ if role in MATRIX_OPERANDS:
-            return CodebookQuantizer(config)
     raise FullintError(f"'{role}' cannot have a grid of type '{config.type}'")

@@ -105,8 +105,8 @@ def _activation_spaces(
         return [Space(graph, node, partial(level_family, config, role), readers)]
     if config.power_of_two_scale or not isinstance(grid, UniformGrid):
         return []
-    if config.strategy == "head" and grid.scale.ndim > 0:
-        return _head_spaces(graph, node, grid, readers)
+    if config.strategy in ("head", "operand") and grid.scale.ndim > 0:
+        return _head_spaces(graph, node, grid, readers, apart=config.strategy == "head")
     if grid.scale.ndim > 0 and not all(map(_keeps_channels, readers)):
         return []
     group = torch.zeros(grid.scale.shape, dtype=torch.int64)
@@ -114,9 +114,16 @@ def _activation_spaces(
 
 
 def _head_spaces(
-    graph: QuantizedGraph, node: torch.fx.Node, grid: UniformGrid, readers: list[Reader]
+    graph: QuantizedGraph,
+    node: torch.fx.Node,
+    grid: UniformGrid,
+    readers: list[Reader],
+    *,
+    apart: bool,
 ) -> list[Space]:
-    """One space for all the heads of query, one of key, one of value."""
+    """One space for all the heads of query, one of key, one of value; the heads of one are groups
+    of their own if they are to be kept `apart`.
+    """
     by_heads: dict[tuple[tuple[int, ...], ...], list[Reader]] = {}
     for reader in readers:
         if reader.product.is_linear:
@@ -127,7 +134,7 @@ def _head_spaces(
     for heads_found, found in by_heads.items():
         group = torch.full(grid.scale.shape, -1)
         for number, channels in enumerate(heads_found):
-            group[list(channels)] = number
+            group[list(channels)] = number if apart else 0
         spaces.append(Space(graph, node, partial(_uniform_family, group=group), found))
     return spaces
 

@@ -1,4 +1,5 @@
 // Products of bytes with packed panels for attention, by AMX.
+#include "amx/attention.h"
 #include "amx/tiles.h"
 #include "avx512vnni/attention.h"
 
@@ -88,11 +89,13 @@ constexpr MatrixUnit amx_unit{true, largest_height, [](int64_t height) { configu
 size_t packed_bytes(const AttentionData& data) { return attention_packed_bytes_avx512(data); }
 
 void pack(const AttentionData& data, const ConstRows& k, const ConstRows& v, void* packed) {
-  attention_pack_avx512(data, amx_unit, k, v, packed);
+  const KeyOrder order = suits_attention_amx(data) ? KeyOrder::bytes : KeyOrder::tiles;
+  attention_pack_avx512(data, amx_unit, order, k, v, packed);
 }
 
 void run(const AttentionData& data, int64_t rows, const ConstRows& q, const void* packed, const ConstRows& addend,
          const Rows& out) {
+  if (suits_attention_amx(data)) return attention_run_amx(data, rows, q, packed, addend, out);
   attention_run_avx512(data, amx_unit, rows, q, packed, addend, out);
 }
 

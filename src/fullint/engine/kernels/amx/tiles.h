@@ -16,6 +16,12 @@ struct alignas(64) TileConfiguration {
   uint8_t rows[16] = {};
 };
 
+inline void load_configuration(const TileConfiguration& configuration) {
+  // GCC believes that the instruction reads the first bytes only, and would drop the other stores.
+  __asm__ volatile("" : : "r"(&configuration) : "memory");
+  _tile_loadconfig(&configuration);
+}
+
 // Rows of tiles 0, 1 and 4, and rows of tiles 2, 3 and 5; 1 to 16 each.
 inline void configure_tiles(int64_t upper_rows, int64_t lower_rows) {
   TileConfiguration configuration;
@@ -24,9 +30,7 @@ inline void configure_tiles(int64_t upper_rows, int64_t lower_rows) {
     configuration.row_bytes[tile] = 64;
     configuration.rows[tile] = tile >= 6 ? 16 : tile == 2 || tile == 3 || tile == 5 ? lower : upper;
   }
-  // GCC believes that the instruction reads the first bytes only, and would drop the other stores.
-  __asm__ volatile("" : : "r"(&configuration) : "memory");
-  _tile_loadconfig(&configuration);
+  load_configuration(configuration);
 }
 
 }  // namespace

@@ -129,6 +129,16 @@ int64_t log2_weights(int64_t padded_keys, int64_t keys, int32_t offset, const ui
   return total(high_sums) * 256 + total(low_sums);
 }
 
+// Levels of 16 keys: two gathers of 32 bits, of which one half each is used.
+__m256i levels_of(const AttentionData& data, __m256i logarithms) {
+  const __m256i last = _mm256_set1_epi16(static_cast<int16_t>(least(data.table_entries, 65536) - 1));
+  const __m256i entries = _mm256_min_epu16(logarithms, last);
+  const auto* table = reinterpret_cast<const int*>(data.table);
+  const __m256i even = _mm256_i32gather_epi32(table, low_halves(entries), 2);
+  const __m256i odd = _mm256_i32gather_epi32(table, high_halves(entries), 2);
+  return _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xaa);
+}
+
 }  // namespace
 
 int64_t softmax_row_avx2(const AttentionData& data, const int32_t* scores, int16_t* weights, uint16_t* distances) {
@@ -149,6 +159,11 @@ int64_t softmax_row_avx2(const AttentionData& data, const int32_t* scores, int16
   const int64_t row_sum = total(sums);
   if (data.kind == AttentionKind::softmax) return softmax_codes(padded_keys, keys, row_sum, distances, weights);
   const int32_t log2_sum = log2_fixed_10(row_sum) - (15 << 10);
+  if (data.kind == AttentionKind::table_softmax)
+    return store_codes(padded_keys, keys, weights, [&](int64_t key) {
+      const __m256i words = _mm256_load_si256(reinterpret_cast<const __m256i*>(distances + key));
+      return levels_of(data, _mm256_add_epi16(words, _mm256_set1_epi16(static_cast<int16_t>(log2_sum))));
+    });
   return log2_weights(padded_keys, keys, log2_sum + data.log2_rounding, distances, weights);
 }
 

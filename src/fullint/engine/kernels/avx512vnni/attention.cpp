@@ -15,15 +15,15 @@ constexpr int64_t block_rows = 24;  // at most, of any unit
 // Everything a block needs, in this thread's scratch.
 struct Room {
   int32_t* scores;      // (block_rows, key_panels * 32)
-  int32_t* sums;        // (block_rows, value_panels * 32), and again for the low parts of log2 weights
-  uint8_t* weights;     // (block_rows, key_blocks * 64), twice a row for log2 weights
+  int32_t* sums;        // (block_rows, value_panels * 32), and again for the low bytes of two-byte weights
+  uint8_t* weights;     // (block_rows, key_blocks * 64), twice a row for two-byte weights
   uint16_t* distances;  // one row
   uint8_t* queries;     // (block_rows, depth_blocks * 64), where rows must be padded
   int64_t score_stride, weight_stride;
 
-  Room(const AttentionSizes& sizes, bool log2) {
+  Room(const AttentionSizes& sizes, bool two_bytes) {
     score_stride = sizes.key_panels * 32;
-    weight_stride = sizes.key_blocks * 64 * (log2 ? 2 : 1);
+    weight_stride = sizes.key_blocks * 64 * (two_bytes ? 2 : 1);
     const int64_t score_bytes = block_rows * score_stride * 4, sum_bytes = block_rows * sizes.value_panels * 32 * 4;
     const int64_t weight_bytes = block_rows * weight_stride, distance_bytes = sizes.key_blocks * 128;
     const int64_t query_bytes = block_rows * sizes.depth_blocks * 64;
@@ -164,7 +164,6 @@ struct Head {
   const int32_t* terms() const { return reinterpret_cast<const int32_t*>(packed + sizes.keys_bytes); }
   const int8_t* values() const { return keys() + sizes.keys_bytes + sizes.terms_bytes; }
   bool has_terms() const { return data.zero_query + left_offset(unit, data.query_type) != 0; }
-  bool is_log2() const { return data.kind == AttentionKind::log2_softmax; }
 
   void scores_of(int64_t height, const uint8_t* q, int64_t stride) const {
     if (data.depth % 64 != 0) {
@@ -195,8 +194,8 @@ struct Head {
     const __m512i zero_term = _mm512_set1_epi32(static_cast<int32_t>(zero_value * weight_sum));
     if (data.kind == AttentionKind::exponentials)
       average(data, sizes.value_panels, weight_sum, zero_term, sums);
-    else if (is_log2() || zero_value != 0)
-      combine(sizes.value_panels, zero_term, is_log2() ? sums + block_rows * stride : nullptr, sums);
+    else if (data.two_byte_weights || zero_value != 0)
+      combine(sizes.value_panels, zero_term, data.two_byte_weights ? sums + block_rows * stride : nullptr, sums);
   }
 
   void run(int64_t height, const ConstRows& q, const ConstRows& addend, int64_t row, const Rows& out) const {
@@ -222,7 +221,7 @@ struct Head {
                                           room.weights + i * room.weight_stride, room.distances);
     const int64_t stride = sizes.value_panels * 32;
     weigh_values(height, room.weights, room.sums);
-    if (is_log2()) weigh_values(height, room.weights + sizes.key_blocks * 64, room.sums + block_rows * stride);
+    if (data.two_byte_weights) weigh_values(height, room.weights + sizes.key_blocks * 64, room.sums + block_rows * stride);
     for (int64_t i = 0; i < height; ++i) finish_row(i, weight_sums[i]);
     finish_values_avx512(data.epilogue, room.sums, stride, row, height, out);
   }
@@ -235,7 +234,7 @@ void attention_run_avx512(const AttentionData& data, const MatrixUnit& unit, int
   if (rows == 0) return;
   const AttentionSizes sizes(data);
   const Head head{data, unit, sizes, static_cast<const char*>(packed),
-                  Room(sizes, data.kind == AttentionKind::log2_softmax)};
+                  Room(sizes, data.two_byte_weights)};
   const int64_t blocks = (rows + unit.largest_height - 1) / unit.largest_height, height = (rows + blocks - 1) / blocks;
   unit.begin(height);
   // Blocks of one height; the last one may do some rows of the one before it again.

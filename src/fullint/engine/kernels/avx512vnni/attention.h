@@ -20,6 +20,19 @@ struct MatrixUnit {
                   int64_t out_stride);
 };
 
+// The factor of the distances, multiplier / 2^shift, is applied as whole + fraction / 2^15, with whole 0 or 1: one rounding
+// multiplication, and one addition if it is 1.
+struct DistanceFactor {
+  int64_t whole, fraction;
+
+  explicit DistanceFactor(const AttentionData& data) {
+    const int64_t factor = data.shift > 15 ? int64_t{2} << 15 : int64_t{data.multiplier} << (15 - data.shift);
+    whole = factor >> 15;
+    fraction = factor & 32767;
+  }
+  bool is_supported() const { return whole <= 1; }
+};
+
 struct AttentionSizes {
   int64_t key_panels, depth_blocks, value_panels, key_blocks;
   int64_t keys_bytes, terms_bytes, values_bytes;
@@ -34,14 +47,18 @@ struct AttentionSizes {
         values_bytes(value_panels * key_blocks * 2048) {}
 };
 
+// Order of the keys. `tiles`: panels of 32 scores in tile order, weights in natural order. `bytes`: scores in natural order,
+// weights as high_bytes (amx/exponential_codes.h) leaves them, so that nothing has to be reordered in between.
+enum class KeyOrder { tiles, bytes };
+
 size_t attention_packed_bytes_avx512(const AttentionData& data);
-void attention_pack_avx512(const AttentionData& data, const MatrixUnit& unit, const ConstRows& k, const ConstRows& v,
-                           void* packed);
+void attention_pack_avx512(const AttentionData& data, const MatrixUnit& unit, KeyOrder order, const ConstRows& k,
+                           const ConstRows& v, void* packed);
 void attention_run_avx512(const AttentionData& data, const MatrixUnit& unit, int64_t rows, const ConstRows& q,
                           const void* packed, const ConstRows& addend, const Rows& out);
 
 // Scores (padded to panels, each in tile order; padding holds INT32_MIN) of one row to weights for the product with v.
-// `weights` has key_blocks * 64 bytes, and for log2 codes as many again: high parts first (256 times), then low parts.
+// `weights` has key_blocks * 64 bytes, and for weights of two bytes as many again: high ones first, then low ones.
 // `distances` is room for as many int16. Returns the sum of the weights.
 int64_t softmax_row_avx512(const AttentionData& data, int32_t maximum, const int32_t* scores, uint8_t* weights,
                            uint16_t* distances);

@@ -35,12 +35,40 @@ __mmask64 bytes_mask(int64_t bytes) {
   return bytes >= 64 ? ~__mmask64{0} : bytes <= 0 ? 0 : (__mmask64{1} << bytes) - 1;
 }
 
+// One of the two tiles of a panel of keys.
+struct KeyTile {
+  KeyOrder order;
+  int64_t panel, tile;
+
+  int64_t key(int64_t column) const {
+    const int64_t position = 16 * tile + column;
+    return 32 * panel + (order == KeyOrder::tiles ? tile_order(position) : position);
+  }
+};
+
+// The first, second, third and fourth of the four keys that make a row of a tile of values, the row's 64 keys counted from 0.
+struct FourKeys {
+  int64_t keys[4];
+
+  FourKeys(KeyOrder order, int64_t row) {
+    if (order == KeyOrder::tiles) {
+      for (int64_t i = 0; i < 4; ++i) keys[i] = 4 * row + i;
+    } else {
+      const int64_t first = row % 4 / 2 * 16 + row / 4 * 4 + row % 2 * 2;
+      keys[0] = first;
+      keys[1] = first + 32;
+      keys[2] = first + 1;
+      keys[3] = first + 33;
+    }
+  }
+};
+
 // One tile: 16 keys times 64 columns. Returns each key's sum of bytes (signed or unsigned, as the tile holds them).
-__m512i pack_key_tile(const char* k, int64_t row_stride, int64_t first_key, int64_t keys, __mmask64 columns, __m512i flip,
+__m512i pack_key_tile(const char* k, int64_t row_stride, const KeyTile& which, int64_t keys, __mmask64 columns, __m512i flip,
                       bool is_signed, char* tile) {
   __m512i rows[16];
   for (int64_t i = 0; i < 16; ++i) {
-    const int64_t key = first_key + 8 * (i / 4) + i % 4;
+    const int64_t key = which.key(i);
     rows[i] = key < keys ? _mm512_maskz_loadu_epi8(columns, k + key * row_stride) : _mm512_setzero_si512();
     rows[i] = _mm512_maskz_mov_epi8(columns, _mm512_xor_si512(rows[i], flip));
   }
@@ -54,7 +82,8 @@ __m512i pack_key_tile(const char* k, int64_t row_stride, int64_t first_key, int6
   return sums;
 }
 
-void pack_keys(const AttentionData& data, const MatrixUnit& unit, const ConstRows& k, char* packed, int32_t* terms) {
+void pack_keys(const AttentionData& data, const MatrixUnit& unit, KeyOrder order, const ConstRows& k, char* packed,
+               int32_t* terms) {
   const AttentionSizes sizes(data);
   const int32_t offset = right_offset(unit, data.key_type);
   const bool is_signed = data.key_type == NumberType::s8 || offset != 0;
@@ -66,7 +95,7 @@ void pack_keys(const AttentionData& data, const MatrixUnit& unit, const ConstRow
       __m512i sums = _mm512_setzero_si512();
       for (int64_t block = 0; block < sizes.depth_blocks; ++block)
         sums = _mm512_add_epi32(
-            sums, pack_key_tile(static_cast<const char*>(k.data) + 64 * block, k.row_stride, 32 * panel + 4 * tile, data.keys,
+            sums, pack_key_tile(static_cast<const char*>(k.data) + 64 * block, k.row_stride, {order, panel, tile}, data.keys,
                                 bytes_mask(data.depth - 64 * block), flip, is_signed,
                                 packed + ((panel * sizes.depth_blocks + block) * 2 + tile) * 1024));
       const __m512i term = _mm512_sub_epi32(constant, _mm512_mullo_epi32(sums, _mm512_set1_epi32(zero_query)));
@@ -89,20 +118,22 @@ void interleave(const __m512i rows[4], char* first_panel, char* second_panel) {
   _mm512_store_si512(second_panel + 1024, _mm512_permutex2var_epi64(quarter_1, second, quarter_3));
 }
 
-void pack_values(const AttentionData& data, const MatrixUnit& unit, const ConstRows& v, char* packed) {
+void pack_values(const AttentionData& data, const MatrixUnit& unit, KeyOrder order, const ConstRows& v, char* packed) {
   const AttentionSizes sizes(data);
   const __m512i flip = _mm512_set1_epi8(static_cast<char>(right_offset(unit, data.value_type)));
   const int64_t panel_bytes = sizes.key_blocks * 2048;
   for (int64_t panel = 0; panel < sizes.value_panels; panel += 2) {
     const __mmask64 columns = bytes_mask(data.value_depth - 32 * panel);
-    for (int64_t key = 0; key < sizes.key_blocks * 64; key += 4) {
+    for (int64_t four = 0; four < sizes.key_blocks * 16; ++four) {
+      const FourKeys of_block(order, four % 16);
       __m512i rows[4];
       for (int64_t i = 0; i < 4; ++i) {
-        const char* row = static_cast<const char*>(v.data) + (key + i) * v.row_stride + 32 * panel;
-        rows[i] = key + i < data.keys ? _mm512_maskz_loadu_epi8(columns, row) : flip;
+        const int64_t key = four / 16 * 64 + of_block.keys[i];
+        const char* row = static_cast<const char*>(v.data) + key * v.row_stride + 32 * panel;
+        rows[i] = key < data.keys ? _mm512_maskz_loadu_epi8(columns, row) : flip;
         rows[i] = _mm512_xor_si512(rows[i], flip);
       }
-      char* piece = packed + panel * panel_bytes + key / 64 * 2048 + key % 64 / 4 * 64;
+      char* piece = packed + panel * panel_bytes + four / 16 * 2048 + four % 16 * 64;
       interleave(rows, piece, panel + 1 < sizes.value_panels ? piece + panel_bytes : nullptr);
     }
   }
@@ -115,12 +146,12 @@ size_t attention_packed_bytes_avx512(const AttentionData& data) {
   return static_cast<size_t>(sizes.keys_bytes + sizes.terms_bytes + sizes.values_bytes);
 }
 
-void attention_pack_avx512(const AttentionData& data, const MatrixUnit& unit, const ConstRows& k, const ConstRows& v,
-                           void* packed) {
+void attention_pack_avx512(const AttentionData& data, const MatrixUnit& unit, KeyOrder order, const ConstRows& k,
+                           const ConstRows& v, void* packed) {
   const AttentionSizes sizes(data);
   auto* keys = static_cast<char*>(packed);
-  pack_keys(data, unit, k, keys, reinterpret_cast<int32_t*>(keys + sizes.keys_bytes));
-  pack_values(data, unit, v, keys + sizes.keys_bytes + sizes.terms_bytes);
+  pack_keys(data, unit, order, k, keys, reinterpret_cast<int32_t*>(keys + sizes.keys_bytes));
+  pack_values(data, unit, order, v, keys + sizes.keys_bytes + sizes.terms_bytes);
 }
 
 }  // namespace fullint::detail

@@ -5,6 +5,13 @@
 
 #include "data.h"
 
+// What a product's loop must not call: its constants are to stay in registers from row to row.
+#if defined(__GNUC__)
+#define FULLINT_INLINE inline __attribute__((always_inline))
+#else
+#define FULLINT_INLINE inline
+#endif
+
 namespace fullint::detail {
 namespace {
 
@@ -59,36 +66,46 @@ inline void store_words(void* data, NumberType type, __mmask32 mask, __m512i wor
 template <Route route, bool clips>
 struct Requantizer {
   Accumulators start, pre_shift;
-  __m512i multiplier, high_start, high_shift;            // high
-  __m512i pair_constant, pair_first, pair_last;          // pairs
-  Accumulators shift;                                    // pairs
+  __m512i multiplier, high_start, high_scale;    // high, whole
+  __mmask32 adds_whole;                          // whole
+  __m512i pair_constant, pair_first, pair_last;  // pairs
+  Accumulators shift;                            // pairs
   __m512i zero_point, low, high;
 
-  Requantizer(const EpilogueData& epilogue, const Panel& panel)
-      : start(load_accumulators(panel.start)), pre_shift(load_accumulators(panel.pre_shift)) {
+  explicit Requantizer(const EpilogueData& epilogue)
+      : zero_point(_mm512_set1_epi16(static_cast<int16_t>(epilogue.requantize.zero_point))),
+        low(_mm512_set1_epi16(static_cast<int16_t>(epilogue.requantize.low))),
+        high(_mm512_set1_epi16(static_cast<int16_t>(epilogue.requantize.high))) {}
+
+  void use(const Panel& panel) {
+    start = load_accumulators(panel.start);
+    pre_shift = load_accumulators(panel.pre_shift);
     if constexpr (route == Route::high) {
       multiplier = _mm512_load_si512(panel.multiplier);
       high_start = _mm512_load_si512(panel.high_start);
-      high_shift = _mm512_load_si512(panel.high_shift);
+      high_scale = _mm512_load_si512(panel.high_scale);
+    } else if constexpr (route == Route::whole) {
+      multiplier = _mm512_load_si512(panel.multiplier);
+      adds_whole = _mm512_movepi16_mask(_mm512_load_si512(panel.adds_whole));
     } else {
       pair_constant = _mm512_load_si512(panel.pair_constant);
       pair_first = _mm512_load_si512(panel.pair_multiplier);
       pair_last = _mm512_load_si512(panel.pair_multiplier + 32);
       shift = load_accumulators(panel.shift);
     }
-    zero_point = _mm512_set1_epi16(static_cast<int16_t>(epilogue.requantize.zero_point));
-    low = _mm512_set1_epi16(static_cast<int16_t>(epilogue.requantize.low));
-    high = _mm512_set1_epi16(static_cast<int16_t>(epilogue.requantize.high));
   }
 
-  __m512i operator()(const Accumulators& values) const {
+  FULLINT_INLINE __m512i operator()(const Accumulators& values) const {
     const __m512i intermediate = _mm512_packs_epi32(
         _mm512_srav_epi32(_mm512_add_epi32(values.first, start.first), pre_shift.first),
         _mm512_srav_epi32(_mm512_add_epi32(values.second, start.second), pre_shift.second));
     __m512i words;
     if constexpr (route == Route::high) {
       words = _mm512_adds_epi16(_mm512_mulhi_epi16(intermediate, multiplier), high_start);
-      words = _mm512_srav_epi16(words, high_shift);
+      words = _mm512_mulhrs_epi16(words, high_scale);
+    } else if constexpr (route == Route::whole) {
+      words = _mm512_mulhrs_epi16(intermediate, multiplier);
+      words = _mm512_mask_adds_epi16(words, adds_whole, words, intermediate);
     } else {
       const __m512i first = _mm512_madd_epi16(_mm512_unpacklo_epi16(intermediate, pair_constant), pair_first);
       const __m512i last = _mm512_madd_epi16(_mm512_unpackhi_epi16(intermediate, pair_constant), pair_last);
@@ -106,15 +123,18 @@ struct Adder {
   Accumulators factor_a, factor_b, start, shift;
   __m512i zero_point, low, high;
 
-  Adder(const EpilogueData& epilogue, const Panel& panel)
+  explicit Adder(const EpilogueData& epilogue)
       : saturating(epilogue.saturating_addition),
-        factor_a(load_accumulators(panel.addition_a)),
-        factor_b(load_accumulators(panel.addition_b)),
-        start(load_accumulators(panel.addition_start)),
-        shift(load_accumulators(panel.addition_shift)),
         zero_point(_mm512_set1_epi16(static_cast<int16_t>(epilogue.addition.zero_point))),
         low(_mm512_set1_epi16(static_cast<int16_t>(epilogue.addition.low))),
         high(_mm512_set1_epi16(static_cast<int16_t>(epilogue.addition.high))) {}
+
+  void use(const Panel& panel) {
+    factor_a = load_accumulators(panel.addition_a);
+    factor_b = load_accumulators(panel.addition_b);
+    start = load_accumulators(panel.addition_start);
+    shift = load_accumulators(panel.addition_shift);
+  }
 
   static __m512i weighted(__m512i a, __m512i factor_a, __m512i b, __m512i factor_b, __m512i start, __m512i shift) {
     const __m512i sum = _mm512_add_epi32(_mm512_mullo_epi32(a, factor_a), _mm512_mullo_epi32(b, factor_b));

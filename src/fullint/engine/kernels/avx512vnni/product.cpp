@@ -57,7 +57,7 @@ constexpr MatrixUnit vnni_unit{false, 2 * largest_block, [](int64_t) {}, [] {}, 
 size_t packed_bytes(const AttentionData& data) { return attention_packed_bytes_avx512(data); }
 
 void pack(const AttentionData& data, const ConstRows& k, const ConstRows& v, void* packed) {
-  attention_pack_avx512(data, vnni_unit, k, v, packed);
+  attention_pack_avx512(data, vnni_unit, KeyOrder::tiles, k, v, packed);
 }
 
 void run(const AttentionData& data, int64_t rows, const ConstRows& q, const void* packed, const ConstRows& addend,

@@ -12,8 +12,12 @@ class Distances {
   Distances(const AttentionData& data, __m512i maximum) {
     const int32_t pre_rounding = static_cast<int32_t>((uint32_t{1} << data.pre_shift) >> 1);
     start_ = _mm512_add_epi32(maximum, _mm512_set1_epi32(pre_rounding));
-    pre_shift_ = _mm_cvtsi32_si128(data.pre_shift);
-    shift_ = _mm_cvtsi32_si128(data.shift);
+    pre_shift_ = _mm512_set1_epi32(data.pre_shift);
+    shift_ = _mm512_set1_epi32(data.shift);
+    const DistanceFactor factor(data);
+    is_simple_ = factor.is_supported();
+    fraction_ = _mm512_set1_epi16(static_cast<int16_t>(factor.fraction));
+    whole_ = _mm512_set1_epi16(factor.whole == 1 ? -1 : 0);
     // Rounding enters as one more product of a pair, see set_pair in epilogue_constants.cpp.
     const int32_t rounding = (1 << data.shift) >> 1;
     const bool small = data.shift <= 15;
@@ -23,16 +27,17 @@ class Distances {
   }
 
   __m512i operator()(const Accumulators& scores) const {
-    const __m512i below = _mm512_packs_epi32(_mm512_sra_epi32(_mm512_sub_epi32(start_, scores.first), pre_shift_),
-                                             _mm512_sra_epi32(_mm512_sub_epi32(start_, scores.second), pre_shift_));
+    const __m512i below = _mm512_packs_epi32(_mm512_srav_epi32(_mm512_sub_epi32(start_, scores.first), pre_shift_),
+                                             _mm512_srav_epi32(_mm512_sub_epi32(start_, scores.second), pre_shift_));
+    if (is_simple_) return _mm512_adds_epi16(_mm512_mulhrs_epi16(below, fraction_), _mm512_and_si512(below, whole_));
     const __m512i first = _mm512_madd_epi16(_mm512_unpacklo_epi16(below, constant_), multiplier_);
     const __m512i last = _mm512_madd_epi16(_mm512_unpackhi_epi16(below, constant_), multiplier_);
-    return _mm512_packs_epi32(_mm512_sra_epi32(first, shift_), _mm512_sra_epi32(last, shift_));
+    return _mm512_packs_epi32(_mm512_srav_epi32(first, shift_), _mm512_srav_epi32(last, shift_));
   }
 
  private:
-  __m512i start_, constant_, multiplier_;
-  __m128i pre_shift_, shift_;
+  __m512i start_, constant_, multiplier_, pre_shift_, shift_, fraction_, whole_;
+  bool is_simple_;
 };
 
 // softmax_parts.exponentials
@@ -144,6 +149,38 @@ int64_t log2_weights(int64_t keys, int64_t padded_keys, int32_t offset, const ui
   return int64_t{_mm512_reduce_add_epi32(high_sums)} * 256 + _mm512_reduce_add_epi32(low_sums);
 }
 
+// Levels of 32 keys: two gathers of 32 bits, of which one half each is used.
+__m512i levels_of(const AttentionData& data, __m512i logarithms) {
+  const __m512i last = _mm512_set1_epi16(static_cast<int16_t>(least(data.table_entries, 65536) - 1));
+  const __m512i entries = _mm512_min_epu16(logarithms, last);
+  const __m512i low_half = _mm512_set1_epi32(0xffff);
+  const __m512i even = _mm512_i32gather_epi32(_mm512_and_si512(entries, low_half), data.table, 2);
+  const __m512i odd = _mm512_i32gather_epi32(_mm512_srli_epi32(entries, 16), data.table, 2);
+  return _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16));
+}
+
+// Levels as bytes, or as their high bytes and then their low bytes.
+int64_t table_weights(const AttentionData& data, int32_t log2_sum, const uint16_t* distances, uint8_t* weights) {
+  const int64_t keys = data.keys, padded_keys = (keys + 63) / 64 * 64;
+  const __m512i start = _mm512_set1_epi16(static_cast<int16_t>(log2_sum)), low_byte = _mm512_set1_epi16(255);
+  __m512i high_sums = _mm512_setzero_si512(), low_sums = high_sums;
+  const auto levels_at = [&](int64_t key) {
+    if (key >= keys) return _mm512_setzero_si512();
+    return masked(key, keys, levels_of(data, _mm512_add_epi16(_mm512_load_si512(distances + key), start)));
+  };
+  for (int64_t key = 0; key < keys; key += 64) {
+    const __m512i first = levels_at(key), last = levels_at(key + 32);
+    const __m512i low = to_bytes(_mm512_and_si512(first, low_byte), _mm512_and_si512(last, low_byte));
+    low_sums = add_bytes(low_sums, low);
+    _mm512_store_si512(weights + key + (data.two_byte_weights ? padded_keys : 0), low);
+    if (!data.two_byte_weights) continue;
+    const __m512i high = to_bytes(_mm512_srli_epi16(first, 8), _mm512_srli_epi16(last, 8));
+    high_sums = add_bytes(high_sums, high);
+    _mm512_store_si512(weights + key, high);
+  }
+  return int64_t{_mm512_reduce_add_epi32(high_sums)} * 256 + _mm512_reduce_add_epi32(low_sums);
+}
+
 int64_t exponential_weights(int64_t keys, const int32_t* scores, const Distances& distances_of, uint8_t* weights) {
   const Exponentials exponentials(exponential_codes);
   const __m512i half = _mm512_set1_epi16(128);
@@ -167,6 +204,7 @@ int64_t softmax_row_avx512(const AttentionData& data, int32_t maximum, const int
   const int64_t row_sum = store_distances(keys, scores, distances_of, distances);
   if (data.kind == AttentionKind::softmax) return softmax_codes(keys, row_sum, distances, weights);
   const int32_t log2_sum = log2_fixed_10(row_sum) - (15 << 10);
+  if (data.kind == AttentionKind::table_softmax) return table_weights(data, log2_sum, distances, weights);
   return log2_weights(keys, (keys + 63) / 64 * 64, log2_sum + data.log2_rounding, distances, weights);
 }
 
