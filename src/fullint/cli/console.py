@@ -25,6 +25,8 @@ STEPS = {
     "load": "load the model",
     "capture": "trace the model",
     "calibrate": "measure ranges",
+    "calibrate again": "measure ranges behind rounded layers",
+    "search": "search grids",
     "correct": "correct weights",
     "lower": "lower to integers",
     "save": "save",

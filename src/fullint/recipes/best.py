@@ -6,8 +6,6 @@ from fullint.recipes.common import activations
 from fullint.recipes.registry import register
 from fullint.recipes.schema import AdaLogConfig, Recipe, UniformConfig
 from fullint.recipes.steps import (
-    ActivationRidgeConfig,
-    BiasCorrectionConfig,
     GPTQConfig,
     HeadRotationConfig,
     LayerNormEqualizationConfig,
@@ -19,14 +17,14 @@ Our own. The residual stream and the heads are rotated, exactly, so that no chan
 (LayerNorm commutes with rotations that keep the vector of ones); what is left of differences
 between LayerNorm's channels is balanced against the weights. Uniform asymmetric grids, a scale a
 head for query, key and value, logarithms of a searched base for attention maps and GELU outputs.
-Weights are regressed on the rounded inputs, rounded by GPTQ, and biases corrected for what the
-rounded layers in front leave.
+Weights are rounded by GPTQ with a searched range, layer after layer on the inputs that the rounded
+layers before give, so that each makes up for what those have left.
 """
 
 register(
     Recipe(
         name="best",
-        summary="rotations, balanced LayerNorm outputs, AdaLog attention and GELU, ridge and GPTQ",
+        summary="rotations, balanced LayerNorm outputs, AdaLog attention and GELU, GPTQ",
         weights=UniformConfig(strategy="channel", observer="mse"),
         transforms=(StreamRotationConfig(), LayerNormEqualizationConfig(), HeadRotationConfig()),
         activations=activations(
@@ -35,11 +33,7 @@ register(
             attention_map=AdaLogConfig(num_bits=8, strategy="head"),
             activation=AdaLogConfig(num_bits=8),
         ),
-        corrections=(
-            ActivationRidgeConfig(),
-            GPTQConfig(range_search=True),
-            BiasCorrectionConfig(inputs="quantized"),
-        ),
+        corrections=(GPTQConfig(inputs="quantized", range_search=True),),
         notes=NOTES,
     )
 )
