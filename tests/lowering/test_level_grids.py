@@ -27,7 +27,6 @@ from fullint.quantization.grids import (
 )
 from fullint.recipes.schema import (
     AdaLogConfig,
-    LeastErrorConfig,
     LogSqrt2Config,
     QuantizerConfig,
     ShiftUniformLog2Config,
@@ -48,7 +47,6 @@ ATTENTION_MAPS: list[QuantizerConfig] = [
     TwinConfig(),
     ShiftUniformLog2Config(),
     TangentConfig(num_bits=6),
-    LeastErrorConfig(strategy="head"),
     UniformConfig(num_bits=4),
     UniformConfig(num_bits=6, symmetric=True),
 ]
@@ -90,9 +88,7 @@ def test_attention_levels_are_those_of_the_exact_softmax(
     assert "table_softmax" in {operation.kind for operation in program.operations}
 
 
-@pytest.mark.parametrize(
-    "config", [AdaLogConfig(), TwinConfig(num_bits=4), TwinConfig(), LeastErrorConfig()]
-)
+@pytest.mark.parametrize("config", [AdaLogConfig(), TwinConfig(num_bits=4), TwinConfig()])
 def test_activation_levels_are_exact(config: QuantizerConfig) -> None:
     graph, program, codes = made("vit", activation=config)
     for node in nodes_of(graph, normal_form.activation):

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, pairwise
 
 import pytest
 import torch
-from hypothesis import assume, given
-from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,12 +21,10 @@ from fullint.quantization.grids import (
     twin_grid,
 )
 from fullint.quantization.quantizers import make_quantizer
-from fullint.quantization.quantizers.least_error import least_error_levels
 from fullint.quantization.quantizers.shift_uniform_log2 import SHIFTS
 from fullint.quantization.quantizers.tangent import ANGLES, CENTERS
 from fullint.recipes.schema import (
     AdaLogConfig,
-    LeastErrorConfig,
     LogSqrt2Config,
     QuantizerConfig,
     Role,
@@ -132,53 +127,7 @@ def test_activations_take_the_best_parameters(bits: int) -> None:
     assert got <= 1.1 * least(logs, values)
 
 
-@given(
-    st.lists(st.tuples(st.integers(-30, 30), st.integers(0, 9)), min_size=1, max_size=9),
-    st.integers(1, 5),
-)
-def test_least_error_levels_are_the_best_of_all_partitions(
-    points: list[tuple[int, int]], count: int
-) -> None:
-    pairs = sorted((value, number) for value, number in points if number)
-    assume(pairs)
-    values, counts = (torch.tensor(column).double() for column in zip(*points, strict=True))
-    levels = least_error_levels(values, counts, count)
-    assert len(levels) == count and bool((levels.diff() >= 0).all())
-
-    def error(part: list[tuple[int, int]]) -> float:
-        number = sum(n for _, n in part)
-        mean = sum(value * n for value, n in part) / number
-        return sum(n * (value - mean) ** 2 for value, n in part)
-
-    # More parts never hurt; so as many as there are points for.
-    cuts = combinations(range(1, len(pairs)), min(count, len(pairs)) - 1)
-    partitions = ([0, *cut, len(pairs)] for cut in cuts)
-    best = min(sum(error(pairs[a:b]) for a, b in pairwise(edges)) for edges in partitions)
-    nearest = (values[:, None] - levels).square().amin(1)
-    assert float((counts * nearest).sum()) == pytest.approx(best, abs=1e-6)
-
-
-@pytest.mark.parametrize("bits", [3, 4, 6])
-def test_least_error_levels_beat_every_published_grid(bits: int) -> None:
-    for role, batches in (("attention_map", attention_maps()), ("activation", activations())):
-        values = torch.cat(batches)
-        own = frozen(LeastErrorConfig(num_bits=bits), role, batches)
-        assert len(own.levels) == 2**bits
-        for config in (AdaLogConfig(num_bits=bits), TwinConfig(num_bits=bits)):
-            published = frozen(config, role, batches)
-            assert squared_error(own, values) < 1.01 * squared_error(published, values)
-
-
-def test_least_error_levels_of_every_head() -> None:
-    batches = attention_maps()
-    values = torch.cat(batches)
-    grid = frozen(LeastErrorConfig(strategy="head"), "attention_map", batches)
-    assert grid.levels.shape == (4, 16)
-    one = frozen(LeastErrorConfig(), "attention_map", batches)
-    assert squared_error(grid, values) < squared_error(one, values)
-
-
-@pytest.mark.parametrize("config", [AdaLogConfig(), TwinConfig(), LeastErrorConfig()])
+@pytest.mark.parametrize("config", [AdaLogConfig(), TwinConfig()])
 def test_an_activation_that_is_all_zero(config: QuantizerConfig) -> None:
     grid = frozen(config, "activation", [torch.zeros(2, 3, 4)])
     assert bool((grid.fake_quantize(torch.zeros(5)) == 0).all())

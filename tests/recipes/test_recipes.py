@@ -13,7 +13,6 @@ from fullint.recipes import Recipe, find_recipe, list_recipes
 from fullint.recipes.declaration import Declaration
 from fullint.recipes.schema import (
     AdaLogConfig,
-    LeastErrorConfig,
     QuantizerConfig,
     Role,
     SharedConfig,
@@ -94,7 +93,7 @@ def test_grids_that_need_a_softmax_or_a_table_have_no_other_roles(
     if config is SharedConfig:
         fits = role not in ("normalized", "attention_map")
     elif role == "activation":
-        fits = config in (UniformConfig, AdaLogConfig, TwinConfig, LeastErrorConfig)
+        fits = config in (UniformConfig, AdaLogConfig, TwinConfig)
     else:
         fits = config is UniformConfig or role == "attention_map"
     activations = find_recipe("default").activations | {role: config()}
@@ -109,8 +108,7 @@ def test_grids_that_need_a_softmax_or_a_table_have_no_other_roles(
     ("role", "config", "sentence"),
     [
         ("activation", AdaLogConfig(strategy="head"), "which is for 'attention_map' only"),
-        ("activation", LeastErrorConfig(strategy="head"), "which is for 'attention_map' only"),
-        ("pooled", LeastErrorConfig(), "which is for 'attention_map' and 'activation' only"),
+        ("pooled", AdaLogConfig(), "which is for 'attention_map' and 'activation' only"),
         ("normalized", HEADS, "which is for uniform grids of 'query_key_value' only"),
         ("attention_map", HEADS, "which is for uniform grids of 'query_key_value' only"),
         ("pooled", OPERANDS, "which is for uniform grids of 'query_key_value' only"),

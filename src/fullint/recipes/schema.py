@@ -12,6 +12,15 @@ from pydantic import Field, model_validator
 
 from fullint.errors import FullintError
 from fullint.recipes.declaration import Declaration
+from fullint.recipes.operations import (
+    ExactLayerNorm,
+    ExactSoftmax,
+    GeluOperation,
+    LayerNormOperation,
+    SoftmaxOperation,
+    TableGelu,
+    check_operations,
+)
 from fullint.recipes.steps import CorrectionConfig, SearchConfig, TransformConfig
 
 Role = Literal[
@@ -85,10 +94,10 @@ class RowRelativeConfig(Declaration):
 
 
 class SoftmaxConfig(Declaration):
-    """Attention map as uint8 in steps of 1/255."""
+    """Attention map as unsigned codes from 0 to 1: uint8 in steps of 1/255."""
 
     type: Literal["unit"] = "unit"
-    num_bits: Literal[8] = 8
+    num_bits: int = Field(default=8, ge=8, le=15)
 
 
 class LogSqrt2Config(Declaration):
@@ -137,18 +146,6 @@ class TangentConfig(Declaration):
     num_bits: int = Field(default=4, ge=2, le=8)
 
 
-class LeastErrorConfig(Declaration):
-    """The levels with the least squared error on the calibration data (our own): attention map, or
-    the output of an activation function.
-
-    strategy "head": a set of levels for every head of an attention map.
-    """
-
-    type: Literal["least_error"] = "least_error"
-    num_bits: int = Field(default=4, ge=2, le=8)
-    strategy: Literal["tensor", "head"] = "tensor"
-
-
 class SharedConfig(Declaration):
     """The grid of the residual addition that consumes the tensor."""
 
@@ -165,7 +162,6 @@ QuantizerConfig = Annotated[
     | TwinConfig
     | ShiftUniformLog2Config
     | TangentConfig
-    | LeastErrorConfig
     | SharedConfig,
     Field(discriminator="type"),
 ]
@@ -180,7 +176,6 @@ _ROLES: dict[type[Declaration], tuple[Role, ...]] = {
     TangentConfig: ("attention_map",),
     AdaLogConfig: ("attention_map", "activation"),
     TwinConfig: ("attention_map", "activation"),
-    LeastErrorConfig: ("attention_map", "activation"),
 }
 
 
@@ -197,6 +192,7 @@ class Recipe(Declaration):
         search: rounds that refine the grids.
         corrections: changes of weights and biases that make up for rounding, applied last, in
             order.
+        softmax, layer_norm, gelu: the integer operations for them.
         requantization: "fast" 16-bit multipliers, or "exact" real arithmetic rounded once.
         simulation_only: why the recipe has no integer program; empty if it has.
         notes: what is faithful to the paper, what was changed, and why.
@@ -211,6 +207,9 @@ class Recipe(Declaration):
     calibration_inputs: Literal["float", "quantized"] = "float"
     search: tuple[SearchConfig, ...] = ()
     corrections: tuple[CorrectionConfig, ...] = ()
+    softmax: SoftmaxOperation = ExactSoftmax()
+    layer_norm: LayerNormOperation = ExactLayerNorm()
+    gelu: GeluOperation = TableGelu()
     requantization: Literal["fast", "exact"] = "fast"
     simulation_only: str = ""
     notes: str = ""
@@ -224,6 +223,11 @@ class Recipe(Declaration):
         for role in ("normalized", "attention_map"):
             if isinstance(self.activations.get(role, SharedConfig()), SharedConfig):
                 raise ValueError(f"'{role}' needs a grid of its own")
+        kinds: dict[str, tuple[str, int]] = {
+            role: (config.type, getattr(config, "num_bits", 0))
+            for role, config in self.activations.items()
+        }
+        check_operations(self.softmax, self.layer_norm, self.gelu, kinds)
         return self
 
     @property
@@ -280,9 +284,5 @@ def _check_role(role: Role, config: QuantizerConfig) -> None:
                 f"'{role}' cannot have strategy '{config.strategy}', which is for uniform grids of "
                 "'query_key_value' only"
             )
-    elif (
-        isinstance(config, AdaLogConfig | LeastErrorConfig)
-        and config.strategy == "head"
-        and role != "attention_map"
-    ):
+    elif isinstance(config, AdaLogConfig) and config.strategy == "head" and role != "attention_map":
         raise ValueError(f"'{role}' cannot have strategy 'head', which is for 'attention_map' only")

@@ -10,6 +10,7 @@ import yaml
 from pydantic_core import ErrorDetails
 
 from fullint.recipes.declaration import Declaration
+from fullint.recipes.operations import GeluOperation, LayerNormOperation, SoftmaxOperation
 from fullint.recipes.schema import QuantizerConfig, Recipe, UniformConfig
 from fullint.recipes.steps import CorrectionConfig, SearchConfig, TransformConfig
 
@@ -19,6 +20,9 @@ _TYPED = {
     "activations": QuantizerConfig,
     "transforms": TransformConfig,
     "corrections": CorrectionConfig,
+    "softmax": SoftmaxOperation,
+    "layer_norm": LayerNormOperation,
+    "gelu": GeluOperation,
 }
 _UNTYPED: dict[str, type[Declaration]] = {"weights": UniformConfig, "search": SearchConfig}
 

@@ -20,10 +20,6 @@ from fullint.quantization.quantizers.attention import (
     RowRelativeQuantizer,
 )
 from fullint.quantization.quantizers.base import Quantizer
-from fullint.quantization.quantizers.least_error import (
-    LeastErrorActivationQuantizer,
-    LeastErrorQuantizer,
-)
 from fullint.quantization.quantizers.log_sqrt2 import LogSqrt2Quantizer
 from fullint.quantization.quantizers.power_of_two_factor import PowerOfTwoFactorQuantizer
 from fullint.quantization.quantizers.shift_uniform_log2 import ShiftUniformLog2Quantizer
@@ -32,7 +28,6 @@ from fullint.quantization.quantizers.twin import TwinActivationQuantizer, TwinQu
 from fullint.quantization.quantizers.uniform import UniformQuantizer
 from fullint.recipes.schema import (
     AdaLogConfig,
-    LeastErrorConfig,
     Log2Config,
     LogSqrt2Config,
     QuantizerConfig,
@@ -76,7 +71,7 @@ def make_quantizer(
         case RowRelativeConfig(), "attention_map":
             return RowRelativeQuantizer()
         case SoftmaxConfig(), "attention_map":
-            return FixedQuantizer()
+            return FixedQuantizer(config)
         case LogSqrt2Config(), "attention_map":
             return LogSqrt2Quantizer(config)
         case AdaLogConfig(), "attention_map":
@@ -91,8 +86,4 @@ def make_quantizer(
             return ShiftUniformLog2Quantizer(config)
         case TangentConfig(), "attention_map":
             return TangentQuantizer(config)
-        case LeastErrorConfig(), "attention_map":
-            return LeastErrorQuantizer(config)
-        case LeastErrorConfig(), "activation":
-            return LeastErrorActivationQuantizer(config)
     raise FullintError(f"'{role}' cannot have a grid of type '{config.type}'")

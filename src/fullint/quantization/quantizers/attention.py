@@ -6,15 +6,18 @@ import torch
 
 from fullint.quantization.grids import Log2Grid, RowRelativeGrid, UniformGrid
 from fullint.quantization.quantizers.base import Quantizer
-from fullint.recipes.schema import Log2Config
+from fullint.recipes.schema import Log2Config, SoftmaxConfig
 
 
 class FixedQuantizer(Quantizer):
-    """Steps of 1/255."""
+    """Evenly spaced codes from 0 to 1."""
+
+    def __init__(self, config: SoftmaxConfig) -> None:
+        self.largest = 2**config.num_bits - 1
 
     def freeze(self) -> UniformGrid:
-        """Codes 0..255."""
-        return UniformGrid(torch.tensor(1 / 255, dtype=torch.float64), 0, 0, 255)
+        """Codes 0..255, of 8 bits."""
+        return UniformGrid(torch.tensor(1 / self.largest, dtype=torch.float64), 0, 0, self.largest)
 
 
 class RowRelativeQuantizer(Quantizer):
