@@ -22,7 +22,6 @@ from fullint.lowering.comparison import Comparison, compare
 from fullint.quantization.calibration_data import CalibrationData
 from fullint.quantization.correction import correct_layers
 from fullint.quantization.graph import QuantizedGraph
-from fullint.quantization.sequential_calibration import recalibrate_in_order
 from fullint.quantization.steps import run_step
 from fullint.recipes import Recipe, find_recipe
 from fullint.sources import ModelSource
@@ -156,8 +155,6 @@ def _calibrated_graph(
         for transform in recipe.transforms:
             run_step(graph, transform, data(transform.type))
     graph.calibrate(data("calibrate"))
-    if recipe.calibration_inputs == "quantized":
-        recalibrate_in_order(graph, data("calibrate again"))
     for search in recipe.search:
         run_step(graph, search, data("search"))
     correct_layers(graph, recipe.corrections, data("correct"))

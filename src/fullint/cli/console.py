@@ -25,7 +25,6 @@ STEPS = {
     "load": "load the model",
     "capture": "trace the model",
     "calibrate": "measure ranges",
-    "calibrate again": "measure ranges behind rounded layers",
     "search": "search grids",
     "correct": "correct weights",
     "lower": "lower to integers",

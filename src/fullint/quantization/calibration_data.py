@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fullint.data.selection import evenly_spread
-
 Report = Callable[[int, int], None]
 
 
@@ -26,17 +24,6 @@ class CalibrationData:
     batches: Callable[[], Iterable[Tensor]]
     images: int
     report: Report = lambda done, total: None
-
-    def evenly_chosen(self, most: int) -> list[Tensor]:
-        """At most `most` images, evenly spread over all, in batches."""
-        wanted = set(evenly_spread(self.images, most))
-        chosen, seen = [], 0
-        for pixels in self.batches():
-            kept = [index for index in range(len(pixels)) if seen + index in wanted]
-            seen += len(pixels)
-            if kept:
-                chosen.append(pixels[kept])
-        return chosen
 
     def reported_batches(self, passes: int = 1, pass_index: int = 0) -> Iterable[Tensor]:
         """Batches of one pass out of `passes`, reported image by image."""

@@ -55,12 +55,11 @@ class QuantizedGraph:
         self.module = module
         self.recipe = recipe
         self.roles = assign_roles(module.graph)
-        self.quantizers = self.new_quantizers()
+        self.quantizers = self._make_quantizers()
         self.fixed_grids: dict[torch.fx.Node, Grid] = {}
         self.grids: dict[torch.fx.Node, Grid] = {}
 
-    def new_quantizers(self) -> dict[torch.fx.Node, Quantizer]:
-        """Quantizers as the recipe declares them, which have seen nothing yet."""
+    def _make_quantizers(self) -> dict[torch.fx.Node, Quantizer]:
         quantizers: dict[torch.fx.Node, Quantizer] = {}
         shared: list[torch.fx.Node] = []
         for node, role in self.roles.items():

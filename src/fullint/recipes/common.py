@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from fullint.recipes.schema import QuantizerConfig, Role, SharedConfig, UniformConfig
 
+PERCENTILE_NOTE = """\
+Percentile ranges look at all calibration images together, the published code at one batch.
+"""
 INTEGER_NOTE = """\
 Everything the published code leaves in float is integer here: LayerNorm, softmax and the residual
 stream (16 bits), the GELU through a table of 12-bit codes.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from fullint.recipes.common import INTEGER_NOTE, activations
+from fullint.recipes.common import INTEGER_NOTE, PERCENTILE_NOTE, activations
 from fullint.recipes.registry import register
 from fullint.recipes.schema import LogSqrt2Config, Recipe, UniformConfig
 from fullint.recipes.steps import GPTQConfig, ScaleReparameterizationConfig
 
 NOTES = f"""\
 Faithful: asymmetric uniform grids, weights a channel and activations a tensor, ranges from the
-published percentiles of tensors as the rounded layers before give them; powers of the root of two
-for attention maps; LayerNorm outputs calibrated a channel and reparameterized to one scale and zero
-point. Corrected: the common zero point is rounded (the published code leaves it a fraction, which
-gives up to 2^b + 1 levels), a channel whose range is a point is left alone (the published code
-divides by it), attention maps have exactly 2^b levels. Changed: query, key and value have symmetric
-grids; percentiles are those of all calibration images together, not of one batch.
-{INTEGER_NOTE}"""
+published percentiles; powers of the root of two for attention maps; LayerNorm outputs calibrated a
+channel and reparameterized to one scale and zero point. Corrected: the common zero point is
+rounded (the published code leaves it a fraction, which gives up to 2^b + 1 levels), a channel
+whose range is a point is left alone (the published code divides by it), attention maps have
+exactly 2^b levels. Changed: query, key and value have symmetric grids.
+{PERCENTILE_NOTE}{INTEGER_NOTE}"""
 
 UNIFORM = UniformConfig(observer="percentile_list")
 REPQ_VIT = register(
@@ -25,7 +24,6 @@ REPQ_VIT = register(
         paper="https://arxiv.org/abs/2212.08254",
         weights=UniformConfig(strategy="channel", observer="percentile_list"),
         transforms=(ScaleReparameterizationConfig(),),
-        calibration_inputs="quantized",
         activations=activations(UNIFORM, attention_map=LogSqrt2Config(num_bits=8)),
         notes=NOTES,
     )

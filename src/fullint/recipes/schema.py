@@ -187,8 +187,6 @@ class Recipe(Declaration):
         weights: grid of every weight.
         activations: grid by role; a role that is absent keeps its integer accumulators.
         transforms: exact rewrites of the float graph, applied first, in order.
-        calibration_inputs: whether the grids in front of matrix products are chosen from tensors of
-            the "float" model, or as the "quantized" layers before give them.
         search: rounds that refine the grids.
         corrections: changes of weights and biases that make up for rounding, applied last, in
             order.
@@ -204,7 +202,6 @@ class Recipe(Declaration):
     weights: UniformConfig
     activations: dict[Role, QuantizerConfig]
     transforms: tuple[TransformConfig, ...] = ()
-    calibration_inputs: Literal["float", "quantized"] = "float"
     search: tuple[SearchConfig, ...] = ()
     corrections: tuple[CorrectionConfig, ...] = ()
     softmax: SoftmaxOperation = ExactSoftmax()

@@ -12,6 +12,7 @@ from fullint.integer.interpreter import run
 from fullint.lowering import lower
 from fullint.quantization.calibration_data import CalibrationData
 from fullint.quantization.correction import correct_layers
+from fullint.quantization.correction.driver import evenly_chosen
 from fullint.quantization.correction.layers import CORRECTIONS, LayerProblem
 from fullint.quantization.graph import GraphRunner, QuantizedGraph
 from fullint.quantization.roles import LAYOUT
@@ -240,7 +241,7 @@ def test_results_repeat() -> None:
 @pytest.mark.parametrize(("images", "expected"), [(5, 5), (8, 8), (9, 8), (16, 8), (30, 8)])
 def test_images_are_spread_evenly(images: int, expected: int) -> None:
     numbers = torch.arange(images).reshape(-1, 1, 1, 1).float()
-    batches = CalibrationData(lambda: numbers.split(3), images).evenly_chosen(8)
+    batches = evenly_chosen(CalibrationData(lambda: numbers.split(3), images), 8)
     chosen = torch.cat(batches).flatten()
     assert len(chosen) == expected
     steps = torch.diff(chosen)

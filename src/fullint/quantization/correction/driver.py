@@ -9,6 +9,7 @@ import torch
 import torch.fx
 from torch import Tensor
 
+from fullint.data.selection import evenly_spread
 from fullint.quantization.calibration_data import CalibrationData
 from fullint.quantization.correction.layers import (
     CORRECTIONS,
@@ -16,11 +17,13 @@ from fullint.quantization.correction.layers import (
     SharedLayer,
     linear_layers,
 )
+from fullint.quantization.correction.lockstep import Lockstep
 from fullint.quantization.correction.moments import InputMoments
 from fullint.quantization.graph import QuantizedGraph
-from fullint.quantization.lockstep import MOST_IMAGES, Lockstep
 from fullint.recipes.steps import LayerCorrectionConfig
 
+# The tensors of all images are held at once, and the moments of more tokens are much the same.
+MOST_IMAGES = 128
 # One part validates what the others suggest.
 PARTS = 4
 
@@ -43,12 +46,24 @@ def correct_layers(
         for layer in layers
         for constant in layer.constants
     }
-    batches = data.evenly_chosen(MOST_IMAGES)
+    batches = evenly_chosen(data, MOST_IMAGES)
     done, total = 0, len(groups) * len(layers)
     for group in groups:
         for _ in _corrected_layers(graph, group, layers, reference, batches):
             done += 1
             data.report(done, total)
+
+
+def evenly_chosen(data: CalibrationData, most: int) -> list[Tensor]:
+    """At most `most` images, evenly spread over all, in batches."""
+    wanted = set(evenly_spread(data.images, most))
+    chosen, seen = [], 0
+    for pixels in data.batches():
+        kept = [index for index in range(len(pixels)) if seen + index in wanted]
+        seen += len(pixels)
+        if kept:
+            chosen.append(pixels[kept])
+    return chosen
 
 
 def _corrected_layers(

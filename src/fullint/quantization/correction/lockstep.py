@@ -15,8 +15,6 @@ from fullint.quantization.graph import QuantizedGraph
 from fullint.quantization.roles import LAYOUT, is_constant
 
 Values = dict[torch.fx.Node, Tensor]
-# The tensors of all images are held at once, and more tokens change little.
-MOST_IMAGES = 128
 PASSES_ROUNDING_ON = LAYOUT | {normal_form.concat}
 
 
@@ -58,24 +56,8 @@ class Lockstep:
             shape = (count, -1, rounded[node].shape[-1])
             yield rounded[node].reshape(shape), exact[node].reshape(shape)
 
-    def values(self, node: torch.fx.Node) -> Iterator[Tensor]:
-        """A computed tensor of the rounded model, batch by batch."""
-        return (rounded[node] for rounded in self._rounded)
-
     def advance(self, node: torch.fx.Node) -> None:
-        """Compute a node whose arguments are computed, round it, and forget what nothing more
-        reads.
-        """
-        self.compute(node)
-        self.round(node)
-
-    def round(self, node: torch.fx.Node) -> None:
-        """Round a computed tensor on its grid."""
-        for rounded in self._rounded:
-            rounded[node] = self._on_grid(node, rounded[node])
-
-    def compute(self, node: torch.fx.Node) -> None:
-        """As `advance`, but leave the tensor as its rounded arguments give it."""
+        """Compute a node whose arguments are computed, and forget what nothing more reads."""
         constants = [argument for argument in node.all_input_nodes if is_constant(argument)]
         now = {constant: self._parameter(constant) for constant in constants}
         before = {constant: self.reference.get(constant, now[constant]) for constant in constants}
@@ -83,7 +65,8 @@ class Lockstep:
         from_rounded = self.propagate or node.target in PASSES_ROUNDING_ON
         for rounded, exact in zip(self._rounded, self._float, strict=True):
             exact[node] = _evaluate(node, exact | before)
-            rounded[node] = _evaluate(node, rounded | rounded_now) if from_rounded else exact[node]
+            value = _evaluate(node, rounded | rounded_now) if from_rounded else exact[node]
+            rounded[node] = self._on_grid(node, value)
             for argument in node.all_input_nodes:
                 if self._last_reader[argument] is node and not is_constant(argument):
                     del rounded[argument], exact[argument]
