@@ -13,7 +13,9 @@ published percentiles; powers of the root of two for attention maps; LayerNorm o
 channel and reparameterized to one scale and zero point. Corrected: the common zero point is
 rounded (the published code leaves it a fraction, which gives up to 2^b + 1 levels), a channel
 whose range is a point is left alone (the published code divides by it), attention maps have
-exactly 2^b levels. Changed: query, key and value have symmetric grids.
+exactly 2^b levels (the published code has zero as one more). Changed: query, key and value have
+symmetric grids; all ranges are those of the float model's tensors (in the published code a
+quantizer sees what those before it have rounded, which gained nothing here).
 {PERCENTILE_NOTE}{INTEGER_NOTE}"""
 
 UNIFORM = UniformConfig(observer="percentile_list")
