@@ -1,4 +1,5 @@
 // Linear layers against the core's peak: FULLINT_ISA chooses the instruction set.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -25,12 +26,11 @@ const Shape shapes[] = {
     {"head", 1, 192, 1000, Shape::accumulators},
 };
 
-LinearSpec specification(const Shape& shape, const std::vector<int8_t>& weights, bool four_bit) {
+LinearSpec specification(const Shape& shape, const std::vector<int8_t>& weights) {
   LinearSpec spec;
   spec.inputs = shape.inputs;
   spec.outputs = shape.outputs;
   spec.weights = weights.data();
-  spec.four_bit_weights = four_bit;
   spec.bias = bench::random_numbers<int32_t>(static_cast<size_t>(shape.outputs), -1000, 1000);
   if (shape.end == Shape::accumulators) return spec;
   const bool words = shape.end == Shape::words || shape.end == Shape::residual;
@@ -60,8 +60,13 @@ bool agrees(const RowKernel& kernel, const LinearSpec& spec, int64_t rows, Const
   return std::memcmp(expected.data(), found.data(), bytes) == 0;
 }
 
+std::vector<int8_t> random_weights(const Shape& shape, bool four_bit) {
+  const int8_t low = four_bit ? -8 : -127, high = four_bit ? 7 : 127;
+  return bench::random_numbers<int8_t>(static_cast<size_t>(shape.inputs * shape.outputs), low, high);
+}
+
 // The linear layers of DeiT-tiny one after the other, each with weights of its own: 5.3 MB, more than the second-level cache.
-void time_model(Isa isa) {
+void time_model(Isa isa, bool four_bit) {
   constexpr int blocks = 12;
   const auto numbers = bench::random_numbers<uint8_t>(197 * 768 + 64, 0, 255);
   const uint8_t* x = numbers.data() + (64 - reinterpret_cast<uintptr_t>(numbers.data()) % 64) % 64;
@@ -70,8 +75,8 @@ void time_model(Isa isa) {
   std::vector<std::unique_ptr<const RowKernel>> kernels;
   for (int layer = 0; layer < 4 * blocks; ++layer) {
     const Shape& shape = shapes[layer % 4];
-    const auto weights = bench::random_numbers<int8_t>(static_cast<size_t>(shape.inputs * shape.outputs), -127, 127);
-    kernels.push_back(select_kernels(isa).linear(specification(shape, weights, false)));
+    const auto weights = random_weights(shape, four_bit);
+    kernels.push_back(select_kernels(isa).linear(specification(shape, weights)));
   }
   const double seconds = bench::median_seconds(
       [&] {
@@ -87,20 +92,23 @@ void time_model(Isa isa) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  const bool four_bit = count > 1 && std::strcmp(arguments[1], "--four-bit") == 0;
+  const auto given = [&](const char* option) {
+    return std::any_of(arguments + 1, arguments + count, [&](const char* word) { return std::strcmp(word, option) == 0; });
+  };
+  const bool four_bit = given("--four-bit");
   const Isa isa = choose_isa();
-  if (count > 1 && std::strcmp(arguments[1], "--model") == 0) return time_model(isa), EXIT_SUCCESS;
+  if (given("--model")) return time_model(isa, four_bit), EXIT_SUCCESS;
   const double peak = isa == Isa::amx ? bench::peak_amx() : isa == Isa::avx512vnni ? bench::peak_avx512vnni() : bench::peak_avx2();
   std::printf("%s: register-only peak %.2f TOPS a core\n", name_of(isa), 2e-12 * peak);
   std::printf("%-24s %16s %10s %10s %8s %8s\n", "layer", "rows x K x O", "us", "limit us", "TOPS", "of peak");
   for (const Shape& shape : shapes) {
-    const auto weights = bench::random_numbers<int8_t>(static_cast<size_t>(shape.inputs * shape.outputs), four_bit ? -8 : -127, four_bit ? 7 : 127);
+    const auto weights = random_weights(shape, four_bit);
     const auto numbers = bench::random_numbers<uint8_t>(static_cast<size_t>(shape.rows * shape.inputs + 64), 0, 255);
     const uint8_t* x = numbers.data() + (64 - reinterpret_cast<uintptr_t>(numbers.data()) % 64) % 64;  // as in an arena
     const auto second = bench::random_numbers<int16_t>(static_cast<size_t>(shape.rows * shape.outputs), -9999, 9999);
     std::vector<int32_t> room(static_cast<size_t>(shape.rows * shape.outputs + 16));
     int32_t* out = room.data() + (64 - reinterpret_cast<uintptr_t>(room.data()) % 64) % 64 / 4;
-    const LinearSpec spec = specification(shape, weights, four_bit);
+    const LinearSpec spec = specification(shape, weights);
     const auto kernel = select_kernels(isa).linear(spec);
     const ConstRows inputs{x, shape.inputs}, others{second.data(), shape.outputs};
     if (!agrees(*kernel, spec, shape.rows, inputs, others)) {

@@ -69,7 +69,8 @@ class Head(ctypes.Structure):
 
 
 _library = ctypes.CDLL(str(LIBRARY))
-for _name in ("linear", "requantize", "rescaled_add", "lookup", "layer_norm"):
+_KERNELS = "linear requantize rescaled_add lookup layer_norm row_norm row_gelu word_lookup"
+for _name in _KERNELS.split():
     getattr(_library, f"make_{_name}").restype = ctypes.c_void_p
 _libc = ctypes.CDLL(None)
 _maps: list[mmap.mmap] = []
@@ -146,6 +147,20 @@ def run(kernel: ctypes.c_void_p, x: np.ndarray, second: np.ndarray | None, out: 
     rows = ctypes.c_int64(len(x))
     _library.run_rows(kernel, rows, matrix(x), matrix(second), matrix(out))
     _library.free_rows(kernel)
+
+
+def run_row_softmax(
+    isa: str, kind: int, attributes: np.ndarray, scores: np.ndarray, out: np.ndarray
+) -> None:
+    """Run a softmax of rows/ on all rows of scores, which are overwritten."""
+    _library.run_row_softmax(
+        ISAS.index(isa),
+        kind,
+        pointer(attributes),
+        *(ctypes.c_int64(size) for size in scores.shape),
+        matrix(scores),
+        matrix(out),
+    )
 
 
 def run_attention(

@@ -139,74 +139,6 @@ def compare(isa: str, out: np.ndarray, expected: np.ndarray, description: str) -
     ]
 
 
-def check_linear(rng: np.random.Generator, isas: list[str]) -> list[str]:
-    """linear with any end."""
-    rows = int(rng.choice(ROWS))
-    inputs = int(rng.choice([1, 3, 24, 48, 64, 96, 100, 128, 192, 256, 384]))
-    outputs = int(rng.choice([1, 10, 16, 31, 32, 33, 64, 100, 192]))
-    x_dtype = str(rng.choice(["uint8", "uint8", "int8", "int16"], p=[0.4, 0.2, 0.3, 0.1]))
-    four_bit = bool(rng.random() < 0.25)
-    low, high = LIMITS[x_dtype]
-    fitting = (2**31 - 2**21) // (128 * inputs)
-    x = numbers(rng, (rows, inputs), max(low, -fitting), min(high, fitting))
-    weight = numbers(rng, (outputs, inputs), *((-8, 7) if four_bit else (-128, 127)))
-    bias = rng.integers(-(2**20), 2**20, size=outputs)
-    expected = find_operation("linear").compute(x, weight, bias)
-    ending = str(rng.choice(["accumulators", "requantize", "exact", "table", "addition"]))
-    out_dtype, requantization, table, added, second = "int32", None, None, None, None
-    second_dtype, table_dtype = "int16", "uint8"
-    if ending != "accumulators":
-        out_dtype = str(rng.choice(["uint8", "int8"] if ending == "table" else list(LIMITS)))
-        bound = int(np.abs(expected).max())
-        requantization = random_factors(
-            rng, int(rng.choice([1, outputs])), bound, out_dtype, exact=ending == "exact"
-        )
-        expected = requantize(expected, requantization)
-    if ending == "table":
-        table_dtype = str(rng.choice(["uint8", "int8"]))
-        table = rng.integers(0, 256, size=256).astype(np.uint8)
-        expected = table.view(table_dtype)[expected & 255].astype(np.int64)
-        out_dtype = table_dtype
-    if ending == "addition":
-        second_dtype = str(rng.choice([*LIMITS, out_dtype, out_dtype]))
-        second_values = numbers(rng, (rows, outputs), *LIMITS[second_dtype])
-        added = random_addition(
-            rng, int(rng.choice([1, outputs])), out_dtype, second_dtype, out_dtype
-        )
-        expected = rescaled_add(expected, second_values, added)
-        second = strided(rng, second_values, second_dtype)
-    x_guarded = strided(rng, x, x_dtype)
-    weight_bytes, bias_words = weight.astype(np.int8), bias.astype(np.int32)
-    differences = []
-    for isa in isas:
-        kernel = binding.make(
-            "linear",
-            isa,
-            binding.ctypes.c_int64(inputs),
-            binding.ctypes.c_int64(outputs),
-            binding.type_index(x_dtype),
-            binding.pointer(weight_bytes),
-            1,
-            int(four_bit),
-            binding.pointer(bias_words),
-            binding.factors(requantization),
-            binding.pointer(table),
-            binding.type_index(table_dtype),
-            binding.addition(added),
-            binding.type_index(second_dtype),
-            binding.type_index(out_dtype),
-        )
-        out = binding.guarded(rows, outputs, out_dtype, outputs + int(rng.choice([0, 3])))
-        in_place = second is not None and second_dtype == out_dtype and rng.random() < 0.5
-        if in_place:
-            out[...] = second_values
-        binding.run(kernel, x_guarded, out if in_place else second, out)
-        size = f"{rows}x{inputs}x{outputs} {x_dtype}->{out_dtype} four_bit={four_bit}"
-        what = f"{ending} {size} {requantization} {added}"
-        differences += compare(isa, out, expected, what)
-    return differences
-
-
 def check_requantize(rng: np.random.Generator, isas: list[str]) -> list[str]:
     """requantize alone."""
     rows, columns = int(rng.choice(ROWS)), int(rng.choice([1, 16, 31, 33, 64, 192]))
@@ -327,8 +259,3 @@ def check_layer_norm(rng: np.random.Generator, isas: list[str]) -> list[str]:
         )
     binding.release_memory()
     return differences
-
-
-from attention_cases import check_attention  # noqa: E402  (uses the helpers above)
-
-__all__ = ["check_attention"]

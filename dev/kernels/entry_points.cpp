@@ -56,7 +56,7 @@ NumberType type_of(int type) { return static_cast<NumberType>(type); }
 EXPORT int isa_is_supported(int isa) { return is_supported(static_cast<Isa>(isa)) ? 1 : 0; }
 
 EXPORT const RowKernel* make_linear(int isa, int64_t inputs, int64_t outputs, int input_type, const void* weights,
-                                    int weight_type, int four_bit, const int32_t* bias, Factors requantization,
+                                    int weight_type, const int32_t* bias, Factors requantization,
                                     const uint8_t* table, int table_output, Addition addition, int second_type,
                                     int output_type) {
   LinearSpec spec;
@@ -65,7 +65,6 @@ EXPORT const RowKernel* make_linear(int isa, int64_t inputs, int64_t outputs, in
   spec.input_type = type_of(input_type);
   spec.weights = weights;
   spec.weight_type = type_of(weight_type);
-  spec.four_bit_weights = four_bit != 0;
   spec.bias = copy(bias, outputs);
   spec.requantization = read(requantization);
   spec.table = read_table(table);

@@ -10,17 +10,24 @@ import os
 import sys
 import time
 
+import attention_cases
 import binding
 import cases
+import linear_cases
 import numpy as np
+import row_cases
 
 CHECKS = {
-    "linear": cases.check_linear,
+    "linear": linear_cases.check_linear,
     "requantize": cases.check_requantize,
     "rescaled_add": cases.check_rescaled_add,
     "lookup": cases.check_lookup,
     "layer_norm": cases.check_layer_norm,
-    "attention": cases.check_attention,
+    "attention": attention_cases.check_attention,
+    "row_softmax": row_cases.check_row_softmax,
+    "row_norm": row_cases.check_row_norm,
+    "row_gelu": row_cases.check_row_gelu,
+    "word_lookup": row_cases.check_word_lookup,
 }
 
 

@@ -76,6 +76,16 @@ def test_peers_of_a_saved_model(
     assert "torch-fp32" in outcome.out
 
 
+def test_an_instruction_set(run: Callable, artefact: Path, tmp_path: Path) -> None:
+    chosen = [*QUICK, "--peers", "none", "-o", tmp_path]
+    outcome = run("bench", artefact, "--isa", "portable", *chosen)
+    assert outcome.code == 0, outcome.err
+    assert load_results(tmp_path / "out.json").isa == "portable"
+    refused = run("bench", artefact, "--isa", "sse2", *QUICK, "--peers", "none")
+    assert refused.code == 1
+    assert "'sse2' is not available here" in refused.err
+
+
 def test_without_a_float_model_there_are_no_peers(run: Callable, artefact: Path) -> None:
     outcome = run("bench", artefact, *QUICK)
     assert outcome.code == 0, outcome.err

@@ -66,6 +66,20 @@ def test_options_reach_their_place(
     assert metadata.provenance.simulation_agreement.images == 8
 
 
+def test_operations_by_name(
+    run: Callable, images: Path, model_options: list[str], tmp_path: Path
+) -> None:
+    chosen = ["--softmax", "e2softmax", "--layernorm", "ailayernorm", "--gelu", "shiftgelu"]
+    options = [*model_options, "--images", "9", *chosen]
+    outcome = run("quantize", *options, "--data-dir", images, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    model = fullint.load(tmp_path / "out")
+    assert model.metadata.provenance.recipe == "default+e2softmax+ailayernorm+shiftgelu"
+    kinds = {operation.kind for operation in model.program.operations}
+    assert {"e2softmax", "ailayernorm", "shiftgelu"} <= kinds
+    assert not kinds & {"softmax", "exponentials", "layer_norm", "lookup"}
+
+
 def test_a_recipe_from_a_file(
     run: Callable, images: Path, model_options: list[str], tmp_path: Path
 ) -> None:
@@ -153,6 +167,10 @@ def test_refuses_an_unknown_model_with_near_names(refuses: Callable) -> None:
 
 def test_refuses_an_unknown_recipe_with_near_names(refuses: Callable) -> None:
     assert "did you mean default" in refuses("--recipe", "defualt")
+
+
+def test_refuses_an_unknown_operation(refuses: Callable) -> None:
+    assert "unknown softmax 'softermax'" in refuses("--softmax", "softermax")
 
 
 def test_refuses_wrong_folders(refuses: Callable, tmp_path: Path, checkpoint: Path) -> None:

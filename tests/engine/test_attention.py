@@ -11,9 +11,10 @@ from fullint.engine import Engine
 
 from .comparison import assert_engine_equals_interpreter
 from .programs import RANGES, ProgramBuilder
+from .row_softmaxes import CODE_SOFTMAXES, ROW_SOFTMAXES, gives_powers, row_softmax_attributes
 
 seeds = st.integers(0, 2**32 - 1)
-KINDS = ["exponentials", "softmax", "log2_softmax", "table_softmax"]
+KINDS = ["exponentials", "softmax", "log2_softmax", "table_softmax", *ROW_SOFTMAXES]
 
 
 def build_attention(
@@ -74,8 +75,11 @@ def build_attention(
             high=255,
         )
         largest = 255
-    attributes = {"rounding": seed % 1024} if kind == "log2_softmax" else {}
-    inputs = [scores, *builder.factors(factor_shape, largest, 9000)]
+    attributes: dict[str, object] = {"rounding": seed % 1024} if kind == "log2_softmax" else {}
+    span = 200 if kind in CODE_SOFTMAXES else 9000
+    inputs = [scores, *builder.factors(factor_shape, largest, span)]
+    if kind in ROW_SOFTMAXES:
+        attributes = row_softmax_attributes(kind, builder.random)
     if kind == "table_softmax":
         tables = heads if per_head else 1
         entries = int(builder.random.choice([1, 100, 16 * 1024, 49_152]))
@@ -87,12 +91,14 @@ def build_attention(
             "weighted_average", [p, v], result, zero_v=zero, value_bits=7, fraction_bits=7
         )
         largest = 2**14
-    elif kind == "log2_softmax":
+    elif kind == "log2_softmax" or gives_powers(attributes):
         out, largest = builder.add("shift_matmul", [p, v], result, zero_b=zero), 2**22
     else:
         out, largest = builder.add("matmul", [p, v], result, zero_a=0, zero_b=zero), 2**15
         if kind == "table_softmax":
             largest = 128 * tokens * max(level_range)
+        elif kind in ROW_SOFTMAXES:
+            largest = 2**22
     if requantizes:
         out = builder.add(
             "requantize",

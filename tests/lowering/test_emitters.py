@@ -25,7 +25,7 @@ from fullint.integer.types import TensorType
 from fullint.lowering.context import ProgramBuilder
 from fullint.lowering.emitters import EMITTERS, Emission
 from fullint.lowering.emitters.add import addition_multipliers
-from fullint.lowering.emitters.layer_norm import affine_constants
+from fullint.lowering.emitters.layer_norm import exact_constants
 from fullint.lowering.encoding import Encoding
 from fullint.quantization.graph import QuantizedGraph
 from fullint.quantization.grids import (
@@ -202,7 +202,7 @@ def test_operands_too_wide_to_add_are_refused() -> None:
 )
 def test_affine_constants(channels: list[tuple[float, float]], position: float) -> None:
     gain, offset = (np.array(column) for column in zip(*channels, strict=True))
-    multiplier, bias, shift = affine_constants(gain, offset)
+    multiplier, bias, shift = exact_constants(gain, offset)
     count = len(gain)
     largest = largest_normalised(count)
     assert np.abs(multiplier).max() < 2**15 and shift.min() >= 0 and shift.max() <= 30
@@ -217,13 +217,11 @@ def test_affine_constants(channels: list[tuple[float, float]], position: float) 
 
 
 def test_a_gain_of_zero_leaves_the_offset_alone() -> None:
-    multiplier, bias, shift = affine_constants(
-        np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.5, 7.25])
-    )
+    multiplier, bias, shift = exact_constants(np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.5, 7.25]))
     assert multiplier[[0, 2]].tolist() == [0, 0]
     assert (bias / 2.0**shift).tolist() == [0.0, 0.5, 7.25]
 
 
 def test_a_gain_no_shift_can_hold_is_refused() -> None:
     with pytest.raises(FullintError, match="gain or offset is too large"):
-        affine_constants(np.array([1e9, 1.0]), np.zeros(2))
+        exact_constants(np.array([1e9, 1.0]), np.zeros(2))

@@ -120,12 +120,15 @@ def test_batches_do_not_matter() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "recipe"),
-    [("swin_tiny_patch4_window7_224", "default"), ("vit_base_patch16_224", "fq-vit")],
+    ("name", "recipe", "options"),
+    [
+        ("swin_tiny_patch4_window7_224", "default", {}),
+        ("vit_base_patch16_224", "fq-vit", {"depth": 4}),  # more are more of the same
+    ],
 )
-def test_full_size(name: str, recipe: str, tmp_path: Path) -> None:
+def test_full_size(name: str, recipe: str, options: dict[str, int], tmp_path: Path) -> None:
     torch.manual_seed(0)
-    source = fullint.load_timm_model(name, pretrained=False)
+    source = fullint.load_timm_model(name, pretrained=False, **options)
     batch = images(8, 224)
     result = fullint.quantize(source, batch, recipe=recipe)
     result.save(tmp_path / "model")

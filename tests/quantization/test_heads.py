@@ -8,7 +8,7 @@ from torch import Tensor, fx, nn
 
 from fullint.capture import normal_form
 from fullint.errors import FullintError
-from fullint.quantization.granularity import TENSOR, Groups, channels
+from fullint.quantization.granularity import TENSOR, Groups
 from fullint.quantization.graph import GraphRunner
 from fullint.quantization.heads import head_groups
 
@@ -158,7 +158,7 @@ def test_split_and_broadcast_are_inverse() -> None:
 def test_single_channels_and_the_whole_tensor() -> None:
     values = torch.arange(12.0).reshape(2, 2, 3)
     assert torch.equal(TENSOR.split(values), values.reshape(1, -1))
-    assert torch.equal(channels(3).split(values), values.reshape(-1, 3).T)
+    assert torch.equal(Groups(torch.arange(3)).split(values), values.reshape(-1, 3).T)
     assert TENSOR.broadcast(torch.tensor([5.0])).shape == ()
 
 

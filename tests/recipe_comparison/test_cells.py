@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fullint.errors import FullintError
-from fullint.recipe_comparison.cells import CellFile, plan_cells
-from fullint.recipes import find_recipe, list_recipes
+from fullint.recipe_comparison.cells import CellFile, Choices, plan_cells
+from fullint.recipes import find_recipe, list_recipes, with_operations
 
 
 def names(recipes: str, bits: str | None = None) -> list[str]:
@@ -32,6 +32,21 @@ def test_without_bits_each_recipe_has_its_own() -> None:
 def test_bits_change_the_recipe() -> None:
     [cell] = plan_cells("default", "w4a6")
     assert cell.recipe == find_recipe("default").with_bits("w4a6")
+
+
+def test_every_recipe_takes_every_combination_of_operations() -> None:
+    choices = Choices(softmax="exact, e2softmax", gelu="shiftgelu")
+    cells = plan_cells("fq-vit-888,sole", "w8a8", choices)
+    assert [str(cell) for cell in cells] == [
+        "fq-vit-888+exact+shiftgelu w8a8",
+        "fq-vit-888+e2softmax+shiftgelu w8a8",
+        "sole+exact+shiftgelu w8a8",
+        "sole+e2softmax+shiftgelu w8a8",
+    ]
+    assert cells[3].recipe == with_operations(find_recipe("sole"), "e2softmax", None, "shiftgelu")
+    for wrong, sentence in (("exact,", "lacks a name of a softmax"), ("exakt", "unknown softmax")):
+        with pytest.raises(FullintError, match=sentence):
+            plan_cells("sole", None, Choices(softmax=wrong))
 
 
 def test_patterns_and_repeated_names() -> None:
@@ -71,7 +86,17 @@ def test_two_recipes_of_one_name_are_refused(tmp_path: Path) -> None:
         plan_cells(f"fq-vit,{path}", None)
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"settings": {}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "",
+        "{",
+        "[]",
+        '{"settings": {}}',
+        '{"settings": [], "result": {}, "made_by": {}}',
+    ],
+)
 def test_a_file_that_is_none_is_no_result(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "cell.json").write_text(content)

@@ -10,7 +10,14 @@ from fullint.engine import Engine
 from fullint.integer import interpreter
 from fullint.recipes import find_recipe, list_recipes
 
-from ..small_models import decibels, float_logits, images, model, preprocessing
+from ..small_models import (
+    decibels,
+    float_logits,
+    images,
+    model,
+    own_normal_form_of,
+    preprocessing,
+)
 
 # fq-vit's variants differ in attention map and observer; tests of lowering quantize by them all.
 RECIPES = [name for name in list_recipes() if not name.startswith("fq-vit-")]
@@ -19,7 +26,11 @@ RECIPES = [name for name in list_recipes() if not name.startswith("fq-vit-")]
 @pytest.mark.parametrize("bits", ["w4a4", pytest.param("w8a8", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["vit", "swin"])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_quantizes_lowers_and_runs(recipe: str, name: str, bits: str) -> None:
+def test_quantizes_lowers_and_runs(
+    recipe: str, name: str, bits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Capturing takes as long as most recipes, and is the same for all: once will do.
+    monkeypatch.setattr("fullint.pipeline.capture", lambda *_, **__: own_normal_form_of(name))
     quantized = fullint.quantize(
         model(name),
         images(12),

@@ -13,11 +13,12 @@ from fullint.cli.comparison_progress import ComparisonProgress
 from fullint.cli.console import print_table, printable, warn
 from fullint.cli.extra import quantize_extra
 from fullint.cli.interrupts import interrupts
-from fullint.cli.options import Checkpoint, CropMode, ImagesAtOnce
+from fullint.cli.options import Checkpoint, CropMode, ImagesAtOnce, Operations
 from fullint.errors import FullintError
 from fullint.integer.output_directory import replace_file
 
 if TYPE_CHECKING:
+    from fullint.recipe_comparison.cells import Choices
     from fullint.recipe_comparison.float_reference import FloatReference
     from fullint.recipe_comparison.grid import Outcome
     from fullint.recipe_comparison.job import Job
@@ -67,6 +68,9 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    softmax: Operations = None,
+    layernorm: Operations = None,
+    gelu: Operations = None,
     images: Annotated[
         int, typer.Option(min=1, help="Calibrate on at most so many, evenly spread.")
     ] = 128,
@@ -112,14 +116,17 @@ def compare(
           --val-dir val/ --recipes 'repq*,adalog,best' --bits w8a8,w6a6,w4a4 -o results/
       fullint compare deit_tiny_patch16_224 --data-dir calib/ --val-dir val/ --val-dir photos/ \\
           --recipes 'default,my/recipe.yaml' --crop-mode plain -o results/
+      fullint compare deit_tiny_patch16_224 --data-dir calib/ --val-dir val/ --recipes sole \\
+          --softmax exact,shiftmax,e2softmax --layernorm exact,ailayernorm -o results/
     """
     given = {"num_classes": num_classes, "img_size": img_size}
     with quantize_extra():
-        from fullint.recipe_comparison.cells import plan_cells
+        from fullint.recipe_comparison.cells import Choices, plan_cells
         from fullint.recipe_comparison.grid import Grid
         from fullint.recipe_comparison.job import Job
 
-        cells = plan_cells(recipes, bits)
+        choices = Choices(softmax, layernorm, gelu)
+        cells = plan_cells(recipes, bits, choices)
         job = Job(
             model=model,
             checkpoint=None if checkpoint is None else str(checkpoint),
@@ -140,7 +147,7 @@ def compare(
             references = grid.references()
             with interrupts.held_back(kept):
                 pass  # from here on, something is
-            command = _command(job, recipes, bits)
+            command = _command(job, recipes, bits, choices)
             for outcome in grid.run():
                 outcomes.append(outcome)
                 if not outcome.kept:
@@ -149,7 +156,7 @@ def compare(
         _finish(outcomes, references, output)
 
 
-def _command(job: Job, recipes: str, bits: str | None) -> str:
+def _command(job: Job, recipes: str, bits: str | None, choices: Choices) -> str:
     """The command with names instead of paths, for the results."""
     words = ["fullint", "compare", job.model]
     if job.checkpoint is not None:
@@ -160,6 +167,9 @@ def _command(job: Job, recipes: str, bits: str | None) -> str:
     words += ["--recipes", ",".join(Path(part.strip()).name for part in recipes.split(","))]
     options = {
         "bits": bits,
+        "softmax": choices.softmax,
+        "layernorm": choices.layer_norm,
+        "gelu": choices.gelu,
         "images": job.calibration_images,
         "limit": job.limit,
         "batch-size": job.batch_size,

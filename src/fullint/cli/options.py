@@ -22,6 +22,41 @@ RecipeName = Annotated[
     str,
     typer.Option("--recipe", help="One of those that 'fullint recipes' lists, or a YAML file."),
 ]
+SoftmaxName = Annotated[
+    str | None,
+    typer.Option(
+        "--softmax",
+        metavar="NAME",
+        help="exact, log-int, shiftmax, e2softmax or itamax, instead of the recipe's.",
+        show_default=False,
+    ),
+]
+LayerNormName = Annotated[
+    str | None,
+    typer.Option(
+        "--layernorm",
+        metavar="NAME",
+        help="exact, i-layernorm or ailayernorm, instead of the recipe's.",
+        show_default=False,
+    ),
+]
+GeluName = Annotated[
+    str | None,
+    typer.Option(
+        "--gelu",
+        metavar="NAME",
+        help="table, shiftgelu or ibert, instead of the recipe's.",
+        show_default=False,
+    ),
+]
+Operations = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="As for 'fullint quantize', with commas between: each recipe with each.",
+        show_default=False,
+    ),
+]
 ImagesAtOnce = Annotated[
     int, typer.Option("--batch-size", min=1, help="Images at a time; memory grows with it.")
 ]

@@ -15,7 +15,16 @@ from fullint.cli.console import StepProgress, print_facts, warn
 from fullint.cli.extra import quantize_extra
 from fullint.cli.facts import integer_line, peak_memory, quantization_facts
 from fullint.cli.interrupts import interrupts
-from fullint.cli.options import Checkpoint, CropMode, ImagesAtOnce, RecipeName, Strict
+from fullint.cli.options import (
+    Checkpoint,
+    CropMode,
+    GeluName,
+    ImagesAtOnce,
+    LayerNormName,
+    RecipeName,
+    SoftmaxName,
+    Strict,
+)
 from fullint.cli.skipped import describe_skipped
 from fullint.data import ClassMap, ImageFolder
 from fullint.errors import FullintError
@@ -53,6 +62,9 @@ def quantize(
             show_default=False,
         ),
     ] = None,
+    softmax: SoftmaxName = None,
+    layernorm: LayerNormName = None,
+    gelu: GeluName = None,
     images: Annotated[
         int, typer.Option(min=1, help="Use at most so many, evenly spread over the folder.")
     ] = 128,
@@ -89,6 +101,8 @@ def quantize(
       fullint quantize deit_tiny_patch16_224 --checkpoint W.safetensors --data-dir images/ \\
           --recipe fq-vit --images 256 -o out/
       fullint quantize deit_tiny_patch16_224 --bits w4a8 --data-dir images/ -o out/
+      fullint quantize deit_tiny_patch16_224 --softmax e2softmax --layernorm ailayernorm \\
+          --gelu shiftgelu --data-dir images/ -o out/
       fullint quantize vit_small_patch16_224 --checkpoint flowers.safetensors --num-classes 102 \\
           --class-map flowers.txt --data-dir flowers/train/ -o out/
     """
@@ -100,9 +114,10 @@ def quantize(
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with StepProgress() as progress, quantize_extra():
         from fullint.calibration import CalibrationSet
-        from fullint.recipes import find_recipe
+        from fullint.recipes import find_recipe, with_operations
 
         chosen = find_recipe(recipe) if bits is None else find_recipe(recipe).with_bits(bits)
+        chosen = with_operations(chosen, softmax, layernorm, gelu)
         progress("load", 0, 1)
         source = fullint.load_timm_model(
             model, checkpoint, crop_pct=crop_pct, crop_mode=crop_mode, **options

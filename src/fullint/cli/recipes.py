@@ -65,12 +65,18 @@ def _show(recipe: Recipe) -> None:
         elif name == "activations":
             facts += [(role, _declared(config)) for role, config in recipe.activations.items()]
         elif name not in ("name", "notes"):
-            facts.append(
-                (name, "; ".join(map(_declared, value)) if isinstance(value, tuple) else value)
-            )
+            facts.append((name, _shown(value)))
     print_facts((name, value if value not in ("", None) else "none") for name, value in facts)
     if recipe.notes:
         typer.echo(f"\n{recipe.notes.strip()}")
+
+
+def _shown(value: object) -> object:
+    from fullint.recipes.declaration import Declaration
+
+    if isinstance(value, tuple):
+        return "; ".join(map(_declared, value))
+    return _declared(value) if isinstance(value, Declaration) else value
 
 
 def _declared(config: Declaration) -> str:

@@ -65,6 +65,7 @@ class StepTime:
         share: of the whole time.
         steps: how many.
         operations: multiplications and additions of the matrix products among them, an image.
+        bytes: what they read and write at least, weights and constants included, an image.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class StepTime:
     share: float
     steps: int
     operations: int
+    bytes: int
 
 
 class Engine:
@@ -120,6 +122,11 @@ class Engine:
         """Memory of one image under way."""
         return self._native.arena_bytes
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory of packed weights and other constants."""
+        return self._native.held_bytes
+
     def run(self, pixels: np.ndarray) -> np.ndarray:
         """Logits int32 (images, classes) of uint8 pixels (images, height, width, channels)."""
         pixels = self._checked(pixels)
@@ -129,14 +136,14 @@ class Engine:
 
     def profile(self, pixels: np.ndarray) -> list[StepTime]:
         """Run on one thread and say what takes the time, most first."""
-        totals: dict[str, list[float]] = defaultdict(lambda: [0.0, 0, 0])
-        for kind, seconds, operations in self._native.profile(self._checked(pixels)):
-            for index, value in enumerate((seconds, 1, operations)):
+        totals: dict[str, list[float]] = defaultdict(lambda: [0.0, 0, 0, 0])
+        for kind, seconds, operations, moved in self._native.profile(self._checked(pixels)):
+            for index, value in enumerate((seconds, 1, operations, moved)):
                 totals[kind][index] += value
-        whole = sum(seconds for seconds, _, _ in totals.values()) or 1.0
+        whole = sum(total[0] for total in totals.values()) or 1.0
         times = [
-            StepTime(kind, seconds, seconds / whole, int(steps), int(operations))
-            for kind, (seconds, steps, operations) in totals.items()
+            StepTime(kind, seconds, seconds / whole, int(steps), int(operations), int(moved))
+            for kind, (seconds, steps, operations, moved) in totals.items()
         ]
         return sorted(times, key=lambda time: -time.seconds)
 
@@ -153,11 +160,18 @@ def _describe(program: IntegerProgram) -> tuple[list[Tensor], list[Operation], i
     """Tensors, operations, and the indices of input and output, as the native module takes them."""
     index = {name: position for position, name in enumerate(program.types)}
     tensors: list[Tensor] = []
+    weights = _weights_only(program)
     for name, tensor in program.types.items():
-        constant = program.constants.get(name)
-        if constant is not None:
-            constant = np.ascontiguousarray(constant, dtype=tensor.numpy_dtype)
-        tensors.append((name, tensor.shape, tensor.storage, tensor.low, tensor.high, constant))
+        constant, storage = None, "plain"
+        if name in program.constants:
+            packed = program.constants.packed(name) if name in weights else None
+            if packed is not None:
+                constant, storage = packed.stored, packed.storage
+            else:
+                constant = program.constants[name].astype(tensor.numpy_dtype, "C", copy=False)
+        tensors.append(
+            (name, tensor.shape, tensor.storage, tensor.low, tensor.high, constant, storage)
+        )
     operations: list[Operation] = [
         (
             operation.kind,
@@ -171,3 +185,13 @@ def _describe(program: IntegerProgram) -> tuple[list[Tensor], list[Operation], i
         for operation in program.operations
     ]
     return tensors, operations, index[program.input_name], index[program.output_name]
+
+
+def _weights_only(program: IntegerProgram) -> set[str]:
+    """Constants that nothing but linear layers read, as their weights: they may stay packed."""
+    weights: set[str] = set()
+    others: set[str] = set()
+    for operation in program.operations:
+        for position, name in enumerate(operation.inputs):
+            (weights if operation.kind == "linear" and position == 1 else others).add(name)
+    return weights - others

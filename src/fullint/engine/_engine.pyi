@@ -2,7 +2,7 @@
 
 import numpy as np
 
-Tensor = tuple[str, tuple[int, ...], str, int, int, np.ndarray | None]
+Tensor = tuple[str, tuple[int, ...], str, int, int, np.ndarray | None, str]
 Operation = tuple[str, list[int], int, dict[str, list[int]]]
 
 class Engine:
@@ -16,7 +16,7 @@ class Engine:
         isa: str | None = None,
     ) -> None: ...
     def run(self, pixels: np.ndarray, logits: np.ndarray) -> None: ...
-    def profile(self, pixels: np.ndarray) -> list[tuple[str, float, int]]: ...
+    def profile(self, pixels: np.ndarray) -> list[tuple[str, float, int, int]]: ...
     @property
     def isa(self) -> str: ...
     @property

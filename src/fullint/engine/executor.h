@@ -16,6 +16,7 @@ struct StepProfile {
   std::string kind;
   double seconds = 0;           // the median over some images
   std::int64_t operations = 0;  // of the matrix products
+  std::int64_t bytes = 0;       // read and written at least
 };
 
 class Executor {
@@ -40,11 +41,11 @@ class Executor {
   int threads() const { return threads_; }
 
  private:
-  // Aligned memory: arenas and scratch. Kept for the next run.
   class Workspace;
   class Lease;
+  class ImageQueue;
 
-  void run_image(const Memory& memory, std::byte* scratch) const;
+  void run_whole(ImageQueue& queue, const Lease& lease, const std::uint8_t* pixels, std::int32_t* logits) const;
   void run_shared(const Memory& memory, std::byte* scratch, int index, SharedWork& work) const;
   void store_logits(const Memory& memory, std::int32_t* logits) const;
 

@@ -22,15 +22,16 @@ using namespace nb::literals;
 namespace {
 
 using Constant = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
-// name, shape, number type, low, high, a constant's values
-using TensorRecord =
-    std::tuple<std::string, fullint::Shape, std::string, std::int64_t, std::int64_t, std::optional<Constant>>;
+// name, shape, number type, low, high, a constant's values, their storage
+using TensorRecord = std::tuple<std::string, fullint::Shape, std::string, std::int64_t, std::int64_t,
+                                std::optional<Constant>, std::string>;
 // kind, inputs, output, attributes
 using OperationRecord = std::tuple<std::string, std::vector<int>, int, std::map<std::string, fullint::Shape>>;
 using Pixels = nb::ndarray<const std::uint8_t, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-bool is_of_type(const Constant& constant, fullint::NumberType type) {
+bool is_of_type(const Constant& constant, fullint::NumberType type, fullint::Storage storage) {
+  if (storage != fullint::Storage::plain) return constant.dtype() == nb::dtype<std::uint8_t>();
   switch (type) {
     case fullint::NumberType::u8:
       return constant.dtype() == nb::dtype<std::uint8_t>();
@@ -47,11 +48,12 @@ bool is_of_type(const Constant& constant, fullint::NumberType type) {
 fullint::Program make_program(const std::vector<TensorRecord>& tensors, const std::vector<OperationRecord>& operations,
                               int input, int output) {
   fullint::Program program;
-  for (const auto& [name, shape, type, low, high, constant] : tensors) {
-    fullint::Tensor tensor{name, shape, fullint::number_type_of(type), low, high, nullptr};
+  for (const auto& [name, shape, type, low, high, constant, storage] : tensors) {
+    fullint::Tensor tensor{name, shape, fullint::number_type_of(type), low, high};
+    tensor.storage = fullint::storage_of(storage);
     if (constant) {
-      const bool fits = is_of_type(*constant, tensor.type) &&
-                        static_cast<std::int64_t>(constant->size()) == fullint::element_count(shape);
+      const bool fits = is_of_type(*constant, tensor.type, tensor.storage) &&
+                        static_cast<std::int64_t>(constant->nbytes()) == tensor.constant_bytes();
       if (!fits) throw std::invalid_argument("constant '" + name + "' is not as declared");
       tensor.data = constant->data();
     }
@@ -90,13 +92,16 @@ class PyEngine {
     executor_.run(pixels.data(), static_cast<std::int64_t>(pixels.shape(0)), logits.data());
   }
 
-  std::vector<std::tuple<std::string, double, std::int64_t>> profile(const Pixels& pixels) const {
+  // kind, seconds, operations, bytes
+  using StepRecord = std::tuple<std::string, double, std::int64_t, std::int64_t>;
+
+  std::vector<StepRecord> profile(const Pixels& pixels) const {
     check(pixels);
-    std::vector<std::tuple<std::string, double, std::int64_t>> result;
+    std::vector<StepRecord> result;
     const nb::gil_scoped_release released;
     const auto images = static_cast<std::int64_t>(pixels.shape(0));
     for (const auto& step : executor_.profile(pixels.data(), images)) {
-      result.emplace_back(step.kind, step.seconds, step.operations);
+      result.emplace_back(step.kind, step.seconds, step.operations, step.bytes);
     }
     return result;
   }

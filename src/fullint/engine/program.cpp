@@ -1,5 +1,6 @@
 #include "program.h"
 
+#include <cstddef>
 #include <stdexcept>
 
 namespace fullint {
@@ -12,10 +13,24 @@ NumberType number_type_of(const std::string& name) {
   throw std::invalid_argument("unknown number type '" + name + "'");
 }
 
+Storage storage_of(const std::string& name) {
+  if (name == "plain") return Storage::plain;
+  if (name == "int4") return Storage::int4;
+  if (name == "uint4") return Storage::uint4;
+  if (name == "row_uint4") return Storage::row_uint4;
+  throw std::invalid_argument("unknown storage type '" + name + "'");
+}
+
 std::int64_t element_count(const Shape& shape) {
   std::int64_t count = 1;
   for (const std::int64_t size : shape) count *= size;
   return count;
+}
+
+std::int64_t Tensor::constant_bytes() const {
+  const std::int64_t count = element_count(shape);
+  if (storage == Storage::plain) return count * size_of(type);
+  return (count + 1) / 2 + (storage == Storage::row_uint4 ? shape.at(0) : 0);
 }
 
 const std::vector<std::int64_t>& Operation::list(const std::string& name) const {
@@ -78,9 +93,12 @@ void Program::check() const {
   std::vector<bool> computed(tensors.size(), false);
   computed[input] = true;
   for (const Operation& operation : operations) {
-    for (const int index : operation.inputs) {
+    for (std::size_t position = 0; position < operation.inputs.size(); ++position) {
+      const int index = operation.inputs[position];
       require(exists(index) && (computed[index] || tensors[index].is_constant()),
               operation.kind + " reads a tensor before it is computed");
+      require(tensors[index].storage == Storage::plain || (operation.kind == "linear" && position == 1),
+              operation.kind + " reads a packed constant");
     }
     require(exists(operation.output) && !computed[operation.output] && !tensors[operation.output].is_constant(),
             operation.kind + " assigns a tensor twice");

@@ -16,8 +16,13 @@ using Shape = std::vector<std::int64_t>;
 NumberType number_type_of(const std::string& name);
 std::int64_t element_count(const Shape& shape);
 
-// One image's tensor. `data` points at a constant's elements, in order, in its type type; it is
-// null for a computed tensor. It is only valid while the engine is being built.
+// How a constant's elements lie in memory: each in its number type, or two to a byte (fullint.integer.storage).
+enum class Storage : std::uint8_t { plain, int4, uint4, row_uint4 };
+
+Storage storage_of(const std::string& name);
+
+// One image's tensor. `data` points at a constant's elements, in order; it is null for a computed tensor. It is only valid
+// while the engine is being built.
 struct Tensor {
   std::string name;
   Shape shape;
@@ -25,8 +30,10 @@ struct Tensor {
   std::int64_t low = 0;
   std::int64_t high = 0;
   const void* data = nullptr;
+  Storage storage = Storage::plain;  // only weights of linear layers may be packed
 
   bool is_constant() const { return data != nullptr; }
+  std::int64_t constant_bytes() const;
 };
 
 struct Operation {

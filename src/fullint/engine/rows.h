@@ -1,6 +1,7 @@
 // Rows of a tensor as int32, whatever type they are stored in.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -76,6 +77,18 @@ class RowView {
   const View& view() const { return view_; }
   std::int64_t length() const { return view_.row_length(); }
   const RowOffsets& offsets() const { return offsets_; }
+  // The least number of rows in front that have all elements before byte `end` of the buffer among them.
+  std::int64_t rows_before(std::int64_t end) const {
+    std::int64_t rows = view_.rows();
+    while (rows > 0 && (view_.offset + offsets_[rows - 1]) * size_of(view_.type) >= end) --rows;
+    return rows;
+  }
+  // First byte of the buffer behind the first `rows` rows; they have no gaps.
+  std::int64_t end_of(std::int64_t rows) const {
+    std::int64_t last = 0;
+    for (std::int64_t row = 0; row < rows; ++row) last = std::max(last, offsets_[row]);
+    return (view_.offset + last + length()) * size_of(view_.type);
+  }
 
   void load(const Memory& memory, std::int64_t row, std::int32_t* out) const {
     load_row(view_.read(memory), view_.type, offsets_[row], view_.row_stride(), length(), out);

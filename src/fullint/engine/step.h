@@ -30,12 +30,18 @@ class Step {
   virtual std::int64_t granularity() const { return 1; }
   // Bytes each thread needs while it runs the step; aligned to 64 bytes.
   virtual std::size_t scratch_bytes() const { return 0; }
+  // While planning: nothing behind byte `end` of the output's buffer is ever read, so what lies there may be left out.
+  virtual void leave_out_from(std::int64_t end) { static_cast<void>(end); }
+  // First byte of an input's buffer behind all that the step reads.
+  virtual std::int64_t reads_to(std::size_t input) const { return inputs_[input].end(); }
   // Compute units [begin, end).
   virtual void run(const Memory& memory, std::byte* scratch, std::int64_t begin, std::int64_t end) const = 0;
   // Multiplications and additions of the matrix products in it, for the profile.
   virtual std::int64_t operations() const { return 0; }
   // Bytes of packed weights and constants it keeps.
   virtual std::size_t held_bytes() const { return 0; }
+  // Bytes it reads and writes at least: every operand once. For the profile.
+  std::int64_t moved_bytes() const;
 
  private:
   std::string kind_;

@@ -14,6 +14,12 @@ bool View::is_contiguous() const {
   return true;
 }
 
+std::int64_t View::end() const {
+  std::int64_t last = offset;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) last += (shape[axis] - 1) * strides[axis];
+  return (last + 1) * size_of(type);
+}
+
 const std::byte* View::read(const Memory& memory) const {
   const std::byte* start = nullptr;
   switch (buffer->place) {

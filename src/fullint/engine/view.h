@@ -40,6 +40,8 @@ struct View {
   std::int64_t rows() const { return element_count(shape) / row_length(); }
   bool is_contiguous() const;
   bool has_contiguous_rows() const { return row_length() == 1 || row_stride() == 1; }
+  // First byte of the buffer behind all elements.
+  std::int64_t end() const;
 
   const std::byte* read(const Memory& memory) const;
   std::byte* write(const Memory& memory) const;

@@ -29,6 +29,7 @@ import numpy as np
 from fullint.errors import FullintError
 from fullint.integer import output_directory, strict_json
 from fullint.integer.checks import check_model
+from fullint.integer.constant_table import ConstantTable, PackedConstant
 from fullint.integer.metadata import ModelMetadata
 from fullint.integer.model_card import model_card
 from fullint.integer.program import IntegerProgram
@@ -39,12 +40,13 @@ from fullint.integer.program_json import (
     encode_constants,
     encode_program,
 )
-from fullint.integer.storage import least_bytes, most_bytes, pack, unpack
+from fullint.integer.storage import PACKED_TYPES, least_bytes, most_bytes, pack, unpack
 from fullint.integer.tensor_file import MAXIMUM_HEADER, TensorFile
 
 SCHEMA_VERSION = 2  # 1 had no row_uint4 and no runs; it is read as it is
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FILE_NAMES = (CONFIG, WEIGHTS, CARD)
+_PACKED_BYTES = 4096  # of a constant that stays packed in memory, at least
 
 _FIELDS = ("sha256", "schema_version", "weights", "program", "constants", "metadata")
 
@@ -186,19 +188,19 @@ def _open_constants(path: Path, weights: Mapping[str, Any]) -> TensorFile:
     return file
 
 
-def _read_constants(
-    file: TensorFile, constants: Mapping[str, StoredConstant]
-) -> dict[str, np.ndarray]:
+def _read_constants(file: TensorFile, constants: Mapping[str, StoredConstant]) -> ConstantTable:
     with _naming("it is not a file of integer tensors"):
         arrays = file.arrays()
     if set(arrays) != set(constants):
         name = min(set(arrays) ^ set(constants))
         raise FullintError(f"it and the constants of {CONFIG} differ in {strict_json.brief(name)}")
-    result = {}
+    result: dict[str, np.ndarray | PackedConstant] = {}
     for name, constant in constants.items():
+        # Unpacking again whenever it is read is only worth it where it saves memory.
+        stays_packed = constant.storage in PACKED_TYPES and arrays[name].size >= _PACKED_BYTES
         with _naming(f"tensor {strict_json.brief(name)}"):
-            result[name] = unpack(arrays[name], *constant)
-    return result
+            result[name] = (PackedConstant.of if stays_packed else unpack)(arrays[name], *constant)
+    return ConstantTable(result)
 
 
 def _require_directory(path: Path) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fullint.errors import FullintError
+from fullint.integer.constant_table import ConstantTable, PackedConstant
 from fullint.integer.ops import find_operation
 from fullint.integer.storage import storage_type, stored_bytes
 from fullint.integer.types import INT32_HIGH, INT32_LOW, Operand, TensorType
@@ -44,7 +45,7 @@ class IntegerProgram:
         input_name: name of the pixel tensor.
         input_shape: (1, height, width, channels).
         operations: in execution order; each output is assigned once.
-        constants: integer arrays by name; they carry no batch axis.
+        constants: integer arrays by name; they carry no batch axis. Packed ones stay packed.
         output_name: name of the logits, shape (1, classes).
         logit_scale: value of one step of the logits, the one real number.
 
@@ -59,14 +60,14 @@ class IntegerProgram:
         input_name: str,
         input_shape: tuple[int, ...],
         operations: list[Operation],
-        constants: Mapping[str, np.ndarray],
+        constants: Mapping[str, np.ndarray | PackedConstant],
         output_name: str,
         logit_scale: float,
     ) -> None:
         self.input_name = input_name
         self.input_shape = tuple(input_shape)
         self.operations = list(operations)
-        self.constants = dict(constants)
+        self.constants = ConstantTable(constants)
         self.output_name = output_name
         self.logit_scale = float(logit_scale)
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
@@ -78,7 +79,7 @@ class IntegerProgram:
             raise FullintError(
                 f"input shape {self.input_shape} is not (1, height, width, channels)"
             )
-        types = {name: constant_type(name, constant) for name, constant in self.constants.items()}
+        types = {name: self._constant_type(name) for name in self.constants}
         if self.input_name in types:
             raise FullintError(f"the input '{self.input_name}' has the name of a constant")
         types[self.input_name] = TensorType(self.input_shape, 0, 255)
@@ -90,6 +91,12 @@ class IntegerProgram:
         if len(shape) != 2 or shape[0] != 1:
             raise FullintError(f"output '{self.output_name}' has shape {shape}, not (1, classes)")
         return types
+
+    def _constant_type(self, name: str) -> TensorType:
+        packed = self.constants.packed(name)
+        if packed is None:
+            return constant_type(name, self.constants[name])
+        return TensorType(packed.shape, packed.low, packed.high)
 
     def _infer_operation(self, operation: Operation, types: dict[str, TensorType]) -> TensorType:
         origin = ", ".join(filter(None, (operation.kind, operation.source)))

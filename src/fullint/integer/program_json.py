@@ -11,6 +11,7 @@ import numpy as np
 from fullint.errors import FullintError
 from fullint.integer import strict_json
 from fullint.integer.checks import MAXIMUM_CONSTANT_ELEMENTS, MAXIMUM_OPERATIONS, MAXIMUM_RANK
+from fullint.integer.constant_table import PackedConstant
 from fullint.integer.program import Attribute, IntegerProgram, Operation
 from fullint.integer.storage import StorageType, storage_type
 
@@ -34,7 +35,9 @@ def encode_program(program: IntegerProgram) -> dict[str, Any]:
     }
 
 
-def decode_program(value: object, constants: Mapping[str, np.ndarray]) -> IntegerProgram:
+def decode_program(
+    value: object, constants: Mapping[str, np.ndarray | PackedConstant]
+) -> IntegerProgram:
     """The inverse; the program's own type rules then check every operation."""
     given_input, output, logit_scale, operations = strict_json.fields(
         value, "program", ("input", "output", "logit_scale", "operations")

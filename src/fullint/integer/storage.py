@@ -34,7 +34,7 @@ _STORAGES: dict[StorageType, _Storage] = {
     "int16": _Storage(-(2**15), 2**15 - 1, "<i2"),
     "int32": _Storage(-(2**31), 2**31 - 1, "<i4"),
 }
-_PACKED = ("uint4", "int4", "row_uint4")
+PACKED_TYPES = ("uint4", "int4", "row_uint4")
 _LARGEST_NIBBLE = 15
 _SMALLEST_TABLE = 1024
 
@@ -63,7 +63,7 @@ def least_bytes(shape: tuple[int, ...], storage: StorageType) -> int:
     size = math.prod(shape)
     if storage == "runs":
         return runs.least_bytes(size)
-    if storage not in _PACKED:
+    if storage not in PACKED_TYPES:
         return size * np.dtype(_STORAGES[storage].dtype).itemsize
     return _offsets(shape, storage) + (size + 1) // 2
 
@@ -81,7 +81,7 @@ def pack(constant: np.ndarray, storage: StorageType) -> np.ndarray:
     """
     if storage == "runs":
         return runs.pack(constant)
-    if storage not in _PACKED:
+    if storage not in PACKED_TYPES:
         return constant.astype(_STORAGES[storage].dtype, order="C")
     offsets = np.empty(0, np.uint8)
     values = constant.astype(np.int8)
@@ -98,7 +98,7 @@ def unpack(stored: np.ndarray, shape: tuple[int, ...], storage: StorageType) -> 
     if storage == "runs":
         values = runs.unpack(stored, shape)
     else:
-        packed = storage in _PACKED
+        packed = storage in PACKED_TYPES
         dtype = np.dtype(_STORAGES[storage].dtype)
         stored_shape = (least_bytes(shape, storage),) if packed else shape
         if stored.dtype != dtype or stored.shape != stored_shape:
@@ -125,24 +125,23 @@ def _offsets(shape: tuple[int, ...], storage: StorageType) -> int:
 
 
 def _unpack_nibbles(stored: np.ndarray, shape: tuple[int, ...], storage: StorageType) -> np.ndarray:
-    offsets, halves = np.split(stored, [_offsets(shape, storage)])
-    nibbles = np.stack((halves & _LARGEST_NIBBLE, halves >> 4), axis=-1).reshape(-1)
-    size = math.prod(shape)
-    if nibbles[size:].any():
+    offsets, size = _offsets(shape, storage), math.prod(shape)
+    if size % 2 and stored[-1] > _LARGEST_NIBBLE:
         raise FullintError("has bits after its last value")
-    values = nibbles[:size].reshape(shape)
-    if storage == "int4":
-        return ((values ^ 8) - 8).view(np.int8)
+    pairs = stored[offsets:].astype("<u2")  # the two values of each byte, to be a byte each
+    pairs |= pairs << 4
+    pairs &= 0x0F0F
+    values = pairs.view(np.uint8)[:size].reshape(shape)
     if storage == "row_uint4":
-        return _add_offsets(values, offsets.view(np.int8))
-    return values
+        return _add_offsets(values, stored[:offsets].view(np.int8))
+    return ((values ^ 8) - 8).view(np.int8) if storage == "int4" else values
 
 
 def _add_offsets(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Rows of nibbles and their smallest values to int8."""
     if values.ndim != 2:
         raise FullintError(f"has rows of 4-bit values, but shape {values.shape} is not a matrix")
-    whole = values.astype(np.int16) + offsets[:, None]
-    if values.min(axis=1).any() or whole.max() > _STORAGES["int8"].high:
+    highest = values.max(axis=1).astype(np.int16) + offsets
+    if values.min(axis=1).any() or highest.max() > _STORAGES["int8"].high:
         raise FullintError("has rows whose offset is not their smallest value, or beyond int8")
-    return whole.astype(np.int8)
+    return values.view(np.int8) + offsets[:, None]

@@ -43,11 +43,6 @@ class Groups:
 TENSOR = Groups()
 
 
-def channels(count: int) -> Groups:
-    """Every channel of the last axis is its own group."""
-    return Groups(torch.arange(count))
-
-
 def block_edges(size: int, count: int) -> list[int]:
     """Where `count` nearly equal blocks of `size` elements begin, and `size`: count + 1 numbers.
 

@@ -8,12 +8,16 @@ from fullint.recipes.schema import AdaLogConfig, Recipe, UniformConfig
 from fullint.recipes.steps import ScaleReparameterizationConfig, SearchConfig
 
 NOTES = f"""\
-Faithful: logarithms of a searched base for attention maps and GELU outputs, the shift by GELU's
-minimum taken out in the bias behind, asymmetric weights a channel, LayerNorm outputs
-reparameterized, progressive combining search of scale and zero point against the layer's output.
-Changed: heads have scales but no zero points of their own (centring keys and values, which would
-stand for them exactly, gained nothing); the search keeps fewer candidates, and looks for zero
-points around the present one instead of the middle of the codes.
+Faithful: logarithms of a searched base for attention maps and shifted GELU outputs, each a shift
+and an entry of a table, LayerNorm outputs reparameterized to a rounded zero point and searched
+again, asymmetric weights a channel, progressive combining search of scale and zero point against
+the layer's output, all on tensors of the float model. Changed: bases start at 2/37 (published:
+10/37, which leaves most of more than 16 codes unused); zero takes the last code instead of one
+more; the shift is the least output seen and is part of the levels, not of the bias behind; heads
+have scales but no zero points of their own (centring keys and values, which would stand for them
+exactly, gained nothing); the search sees a sample of tokens, takes three steps with eight
+candidates kept (published: six with sixteen), and looks for zero points around the present one
+instead of the middle of the codes; weights of 8 bits are symmetric.
 {INTEGER_NOTE}"""
 
 register(

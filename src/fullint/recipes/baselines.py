@@ -1,4 +1,4 @@
-"""Baselines: one range estimator everywhere, no method."""
+"""Baselines: one range estimator for weights and activations, no method."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ SUMMARIES = {
     "omse": "the range with the least squared error",
 }
 _OBSERVERS = {"minmax": "minmax", "percentile": "percentile_list", "omse": "mse"}
+NOTES = f"""\
+Symmetric weights a channel, asymmetric activations a tensor. Attention maps have their whole range.
+{INTEGER_NOTE}"""
 
 for _name, _summary in SUMMARIES.items():
     _observer = _OBSERVERS[_name]
@@ -24,6 +27,6 @@ for _name, _summary in SUMMARIES.items():
                 UniformConfig(observer=_observer),
                 attention_map=UniformConfig(),
             ),
-            notes=INTEGER_NOTE,
+            notes=NOTES,
         )
     )

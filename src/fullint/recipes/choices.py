@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 from typing import Any, get_args
 
 from fullint.errors import FullintError
@@ -82,22 +81,6 @@ def with_operations(
     names = [name for name in (softmax, layer_norm, gelu) if name is not None]
     updates |= {"name": "+".join([recipe.name, *names]), "activations": grids}
     return Recipe.model_validate(dict(recipe) | updates)
-
-
-def with_every_choice(
-    recipes: Sequence[Recipe],
-    softmaxes: Sequence[str | None],
-    layer_norms: Sequence[str | None],
-    gelus: Sequence[str | None],
-) -> list[Recipe]:
-    """Every recipe with every combination of operations, as `with_operations`."""
-    return [
-        with_operations(recipe, softmax, layer_norm, gelu)
-        for recipe in recipes
-        for softmax in softmaxes
-        for layer_norm in layer_norms
-        for gelu in gelus
-    ]
 
 
 def _attention_map(name: str, operation: Declaration, present: QuantizerConfig) -> QuantizerConfig:

@@ -91,11 +91,14 @@ class TableGelu(Declaration):
 
 
 class ShiftGelu(Declaration):
-    """I-ViT's GELU. Published: fraction_bits=4 or so, octaves=23, natural=True, rounding=False,
-    row_maximum=True, gate_bits=7.
+    """I-ViT's GELU, x sigmoid(slope x). Published: slope=1.702, fraction_bits=4 or so, octaves=23,
+    natural=True, rounding=False, row_maximum=True, gate_bits=7.
+
+    1.702 is for the real sigmoid. One of straight lines is off to one side; 1.8 makes up for it.
     """
 
     type: Literal["shiftgelu"] = "shiftgelu"
+    slope: float = Field(default=1.8, ge=1.0, le=3.0)
     fraction_bits: int = Field(default=5, ge=0, le=10)
     octaves: int = Field(default=10, ge=1, le=24)
     natural: bool = False
@@ -132,7 +135,7 @@ def check_operations(
     if softmax.attention_maps and map_type not in softmax.attention_maps:
         allowed = " or ".join(map(repr, softmax.attention_maps))
         raise ValueError(
-            f"softmax '{softmax.type}' gives codes of type {allowed}; 'attention_map' is '{map_type}'"
+            f"softmax '{softmax.type}' gives type {allowed}; 'attention_map' is '{map_type}'"
         )
     if isinstance(softmax, E2Softmax | Itamax) and map_bits > 8:
         raise ValueError(f"softmax '{softmax.type}' gives 8 bits, 'attention_map' has {map_bits}")

@@ -9,11 +9,15 @@ from fullint.recipes.steps import SearchConfig
 
 NOTES = f"""\
 Faithful: symmetric uniform grids, activations a tensor, twin uniform attention maps and GELU
-outputs, 100 candidates from 0.01 to 1.2 times the largest value in three alternating rounds,
-errors weighted by squared gradients. Corrected: the published gradients are rounding noise of a
-loss that is exactly zero; these are of sampled labels (the Fisher information). The two halves of
-a twin grid differ by a power of two behind a GELU, too. Weights have a scale an output channel
-(published: one for each of query, key and value; one elsewhere).
+outputs, 100 candidates from 0.01 to 1.2 times the range in three alternating rounds, errors
+weighted by squared gradients. Corrected: the published gradients are rounding noise of a loss that
+is exactly zero; these are of sampled labels (the Fisher information). In the published code a value
+above the split of an attention map has the split added; here a value takes the nearest level of
+either half. Changed: behind a GELU, too, the two halves differ by a power of two, which is searched
+with the step (published: the negative step is fixed by GELU's minimum); later rounds search around
+the range of the round before (published: the largest value); the search sees a sample of tokens of
+32 images; weights have a scale an output channel (published: one for each of query, key and value;
+one elsewhere).
 {INTEGER_NOTE}"""
 
 register(

@@ -9,8 +9,10 @@ from fullint.recipes.steps import ChannelPermutationConfig, SearchConfig
 
 NOTES = f"""\
 Faithful: a scale for each block of a weight, channels reordered so that those of one block are
-alike, search by cosine similarity. Changed: channels are sorted by range, which is where the
-paper's evolutionary search starts; activations have one scale a tensor.
+alike, search by cosine similarity, one block of columns after the other. Changed: channels are
+sorted by range, which is where the paper's evolutionary search starts, in the residual stream and
+between the layers of an MLP (heads and a stream through patch merging keep their order);
+activations have one scale a tensor.
 {INTEGER_NOTE}"""
 
 register(

@@ -12,7 +12,17 @@ from fullint.recipes.schema import Recipe
 
 _RECIPES: dict[str, Recipe] = {}
 YAML_SUFFIXES = (".yaml", ".yml")
-_NOT_RECIPES = {"common", "declaration", "registry", "schema", "steps", "yaml_file"}
+_NOT_RECIPES = {
+    "choices",
+    "common",
+    "declaration",
+    "operations",
+    "registry",
+    "schema",
+    "steps",
+    "yaml_errors",
+    "yaml_file",
+}
 
 
 def register(recipe: Recipe) -> Recipe:

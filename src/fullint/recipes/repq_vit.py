@@ -14,7 +14,8 @@ channel and reparameterized to one scale and zero point. Corrected: the common z
 rounded (the published code leaves it a fraction, which gives up to 2^b + 1 levels), a channel
 whose range is a point is left alone (the published code divides by it), attention maps have
 exactly 2^b levels (the published code has zero as one more). Changed: query, key and value have
-symmetric grids; all ranges are those of the float model's tensors (in the published code a
+symmetric grids, and so have weights of 8 bits; ranges of LayerNorm's channels are those of 4096
+tokens; all ranges are those of the float model's tensors (in the published code a
 quantizer sees what those before it have rounded, which gained nothing here).
 {PERCENTILE_NOTE}{INTEGER_NOTE}"""
 
@@ -38,8 +39,9 @@ register(
             "summary": "RepQ-ViT's activations, weights rounded by GPTQ",
             "paper": "https://arxiv.org/abs/2210.17323",
             "corrections": (GPTQConfig(),),
-            "notes": f"{NOTES}GPTQ as in its paper, with the activations of its published results "
-            "on vision transformers, which are RepQ-ViT's.\n",
+            "notes": f"{NOTES}GPTQ with the activations of its published results on vision "
+            "transformers, which are RepQ-ViT's. Changed: second moments are about the mean, whose "
+            "error the bias takes; a row that ends worse keeps its nearest codes.\n",
         }
     )
 )

@@ -17,8 +17,9 @@ register(
         weights=UniformConfig(symmetric=True, strategy="channel"),
         transforms=(SmoothQuantConfig(),),
         activations=activations(UniformConfig(symmetric=True), attention_map=UniformConfig()),
-        notes="Faithful: equation 4 with balance 1/2 and static ranges; weights a channel.\n"
-        + INTEGER_NOTE,
+        notes="Faithful: equation 4 with balance 1/2, static ranges, activations a tensor. "
+        "Changed: factors have the geometric mean 1; weights have a scale a channel (published: "
+        "one a tensor).\n" + INTEGER_NOTE,
     )
 )
 register(
@@ -33,7 +34,8 @@ register(
             attention_map=TwinConfig(),
             activation=TwinConfig(),
         ),
-        notes="After the paper's text: SQ-b, and twin regions whose steps differ by a power of two "
-        "chosen by squared error. Its mixed precision is left out.\n" + INTEGER_NOTE,
+        notes="After the paper's text, as no code is public: SQ-b, and twin regions whose steps "
+        "differ by a power of two chosen by squared error. Its mixed precision is left out. Ours: "
+        "balance 1/2, ranges of least squared error.\n" + INTEGER_NOTE,
     )
 )

@@ -1,4 +1,5 @@
 // Attention of one head, portable: a row of scores at a time, k and v widened once.
+#include <algorithm>
 #include <vector>
 
 #include "fixed_point.h"
@@ -40,7 +41,13 @@ void score_row(const AttentionData& data, const void* q, const int16_t* keys, co
 }
 
 // One row of scores to what multiplies the values. Returns the sum of the codes, which exponentials are divided by.
-int64_t weigh(const AttentionData& data, const int32_t* scores, uint8_t* codes, int32_t* weights) {
+int64_t weigh(const AttentionData& data, int32_t* scores, uint8_t* codes, int32_t* weights) {
+  if (data.kind == AttentionKind::row_softmax) {
+    std::vector<uint16_t> results(static_cast<size_t>(data.keys));
+    data.row_softmax_function(data.row_softmax, {data.pre_shift, data.multiplier, data.shift}, data.keys, scores, results.data());
+    std::copy(results.begin(), results.end(), weights);
+    return 0;
+  }
   if (data.kind == AttentionKind::table_softmax) {
     softmax_logarithms_portable(data.keys, scores, data.pre_shift, data.multiplier, data.shift, weights);
     for (int64_t key = 0; key < data.keys; ++key) weights[key] = data.table[least(weights[key], data.table_entries - 1)];

@@ -29,7 +29,8 @@ AlignedArray<int16_t> copy_table(const std::vector<int16_t>& table) {
 
 bool has_two_byte_weights(const AttentionSpec& spec) {
   const bool wide_levels = std::any_of(spec.table.begin(), spec.table.end(), [](int16_t level) { return level > 255; });
-  return spec.kind == AttentionKind::log2_softmax || (spec.kind == AttentionKind::table_softmax && wide_levels);
+  return spec.kind == AttentionKind::log2_softmax || (spec.kind == AttentionKind::table_softmax && wide_levels) ||
+         (spec.kind == AttentionKind::row_softmax && weight_bits(spec.row_softmax) > 8);
 }
 
 // Vector kernels keep requantized scores in bytes, and sums in int32.
@@ -40,7 +41,7 @@ bool suits_vectors(const AttentionSpec& spec) {
 
 class AttentionKernel final : public Attention {
  public:
-  AttentionKernel(const AttentionSpec& spec, const InstructionSet* set)
+  AttentionKernel(const AttentionSpec& spec, const InstructionSet* set, const RowFunctions& row_functions)
       : score_(spec.score_requantization),
         table_(copy_table(spec.table)),
         epilogue_(output_epilogue(spec)),
@@ -62,6 +63,9 @@ class AttentionKernel final : public Attention {
     data_.log2_rounding = spec.log2_rounding;
     data_.table = table_.data();
     data_.table_entries = static_cast<int64_t>(spec.table.size());
+    data_.row_softmax = spec.row_softmax;
+    data_.row_softmax.as_powers = gives_powers(spec.row_softmax);
+    data_.row_softmax_function = row_functions.softmax[static_cast<int>(spec.row_softmax.kind)];
     data_.two_byte_weights = has_two_byte_weights(spec);
     data_.value_bits = spec.value_bits;
     data_.fraction_bits = spec.fraction_bits;
@@ -108,7 +112,7 @@ class AttentionKernel final : public Attention {
 }  // namespace detail
 
 std::unique_ptr<const Attention> Kernels::attention(const AttentionSpec& spec) const {
-  return std::make_unique<detail::AttentionKernel>(spec, detail::instruction_set(isa));
+  return std::make_unique<detail::AttentionKernel>(spec, detail::instruction_set(isa), detail::row_functions(isa));
 }
 
 }  // namespace fullint

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "row_softmax.h"
+#include "row_operations.h"
 #include "types.h"
 
 namespace fullint {
@@ -82,7 +82,8 @@ struct LinearData {
   int64_t panels;  // outputs / 32, rounded up
   NumberType input_type, weight_type;
   bool four_bit;
-  const void* weights;  // layout of the instruction set, see linear.cpp
+  const void* weights;           // panels (avx512vnni/weights.h) for vector kernels, else rows (packed_weights.h)
+  const int8_t* weight_offsets;  // of 4-bit weights, to be added to the nibbles: 128 a panel (weights.h), or one a row
   EpilogueData epilogue;
 };
 
@@ -134,17 +135,19 @@ struct AttentionData {
   EpilogueData epilogue;
 };
 
-// Of the kernels in rows/.
-struct RowTypes {
-  int64_t columns;
-  NumberType input, output;
+struct WordLookupData {
+  RowTypes types;
+  int32_t offset;
+  const int16_t* table;  // with one entry more that is never used but may be read
 };
 
-struct AiLayerNorm {
+struct RowNormData {
   RowTypes types;
-  const int32_t *channel_shift, *multiplier, *bias;
-  const uint8_t* root_table;
-  int32_t shift, zero_x, epsilon, ranges, fraction_bits, zero_point, low, high;
+  RowNorm norm;
+  const int32_t *channel_shift, *multiplier, *bias, *shift;  // one a channel
+  int64_t epsilon;
+  int32_t zero_x, zero_point, low, high;
+  const uint8_t* root_table;  // of ailayernorm
 };
 
 using LinearFunction = void (*)(const LinearData&, int64_t rows, const ConstRows& x, const ConstRows& second, const Rows& out);
@@ -152,6 +155,7 @@ using EpilogueFunction = void (*)(const EpilogueData&, NumberType x_type, int64_
                                   const ConstRows& second, const Rows& out);
 using LayerNormFunction = void (*)(const LayerNormData&, int64_t rows, const ConstRows& x, const Rows& out);
 using LookupFunction = void (*)(const uint8_t* table, int64_t columns, int64_t rows, const ConstRows& x, const Rows& out);
+using WordLookupFunction = void (*)(const WordLookupData&, int64_t rows, const ConstRows& x, const Rows& out);
 
 struct AttentionFunctions {
   size_t (*packed_bytes)(const AttentionData&);
@@ -160,10 +164,14 @@ struct AttentionFunctions {
               const Rows& out);
 };
 
+using RowNormFunction = void (*)(const RowNormData&, int64_t rows, const ConstRows& x, const Rows& out);
+using RowGeluFunction = void (*)(const RowGelu&, const RowTypes&, int64_t rows, const ConstRows& x, const Rows& out);
+
 // The kernels in rows/ as compiled for one instruction set.
 struct RowFunctions {
   RowSoftmaxFunction softmax[static_cast<int>(RowSoftmaxKind::count)];
-  void (*ailayernorm)(const AiLayerNorm&, int64_t rows, const ConstRows& x, const Rows& out);
+  RowNormFunction norm[static_cast<int>(RowNormKind::count)];
+  RowGeluFunction gelu[static_cast<int>(RowGeluKind::count)];
 };
 
 }  // namespace detail

@@ -24,6 +24,22 @@ const InstructionSet* instruction_set(Isa isa) {
   }
 }
 
+const RowFunctions& row_functions(Isa isa) {
+  switch (isa) {
+#ifdef FULLINT_WITH_AVX2
+    case Isa::avx2:
+      return row_functions_avx2;
+#endif
+#ifdef FULLINT_WITH_AVX512VNNI
+    case Isa::avx512vnni:
+    case Isa::amx:
+      return row_functions_avx512vnni;
+#endif
+    default:
+      return row_functions_portable;
+  }
+}
+
 }  // namespace detail
 
 const Kernels& select_kernels(Isa isa) {

@@ -12,11 +12,16 @@ struct InstructionSet {
   EpilogueFunction finish;  // elementwise: requantize, rescaled_add
   LayerNormFunction layer_norm;
   LookupFunction lookup;
+  WordLookupFunction word_lookup;
   const AttentionFunctions* attention;
 };
 
 extern const InstructionSet instruction_set_avx2;
 extern const InstructionSet instruction_set_avx512vnni;
 extern const InstructionSet instruction_set_amx;
+
+extern const RowFunctions row_functions_portable;
+extern const RowFunctions row_functions_avx2;
+extern const RowFunctions row_functions_avx512vnni;
 
 }  // namespace fullint::detail

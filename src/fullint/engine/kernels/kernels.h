@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "isa.h"
-#include "row_softmax.h"
+#include "row_operations.h"
 #include "types.h"
 
 namespace fullint {
@@ -45,9 +45,9 @@ class RowKernel {
 struct LinearSpec {
   int64_t inputs = 0, outputs = 0;
   NumberType input_type = NumberType::u8;
-  const void* weights = nullptr;  // row-major (outputs, inputs)
+  // Row-major (outputs, inputs). Those of s8 whose rows, together with zero, span at most 15 are kept two to a byte.
+  const void* weights = nullptr;
   NumberType weight_type = NumberType::s8;  // s8 is fast; anything else takes the portable path
-  bool four_bit_weights = false;  // values lie in [-8, 7]: stay packed two to a byte in memory
   std::vector<int32_t> bias;  // one an output
   std::optional<Requantization> requantization;  // without it, out holds the s32 accumulators
   // table[code as a byte]: from a requantized code in u8 or s8 to a byte. Needs a requantization.
@@ -71,13 +71,20 @@ struct RescaledAddSpec {  // a: x, b: second
   RescaledAddition addition;
 };
 
-// table[code as a byte] for byte-sized codes; for wider inputs the runtime looks up itself.
+// table[code as a byte] for byte-sized codes.
 struct LookupSpec {
   int64_t columns = 0;
   std::array<uint8_t, 256> table{};
 };
 
-// ops/layer_norm.py
+// table[x - offset], of any types but s32.
+struct WordLookupSpec {
+  RowTypes types;
+  int32_t offset = 0;
+  std::vector<int16_t> table;  // at most 2^16 entries
+};
+
+// ops/layer_norm.py, and those that differ by a RowNorm.
 struct LayerNormSpec {
   int64_t channels = 0;
   NumberType input_type = NumberType::s16, output_type = NumberType::u8;
@@ -85,14 +92,6 @@ struct LayerNormSpec {
   int32_t zero_x = 0;
   int64_t epsilon = 1;
   int32_t zero_point = 0, low = 0, high = 0;
-};
-
-// ops/ailayernorm.py
-struct AiLayerNormSpec {
-  int64_t channels = 0;
-  NumberType input_type = NumberType::u8, output_type = NumberType::u8;
-  std::vector<int32_t> channel_shift, multiplier, bias;  // one a channel each
-  int32_t shift = 0, zero_x = 0, epsilon = 16, ranges = 3, zero_point = 0, low = 0, high = 0;
 };
 
 // One head: (q - zero_q)(k - zero_k)^T [+ addend] [-> score_requantization] -> softmax -> product with v - zero_v
@@ -106,7 +105,7 @@ struct AttentionSpec {
   bool has_addend = false;
   std::optional<Requantization> score_requantization;  // scalar factors; high - low <= 255
   AttentionKind kind = AttentionKind::exponentials;
-  ScoreFactor factor;
+  ScalarFactor factor;
   int32_t log2_rounding = 0;                  // log2_softmax
   std::vector<int16_t> table;                 // table_softmax: levels from 0 to 2^15 - 1
   RowSoftmax row_softmax;                     // row_softmax
@@ -134,8 +133,10 @@ struct Kernels {
   std::unique_ptr<const RowKernel> requantize(const RequantizeSpec&) const;
   std::unique_ptr<const RowKernel> rescaled_add(const RescaledAddSpec&) const;
   std::unique_ptr<const RowKernel> lookup(const LookupSpec&) const;
+  std::unique_ptr<const RowKernel> word_lookup(const WordLookupSpec&) const;
   std::unique_ptr<const RowKernel> layer_norm(const LayerNormSpec&) const;
-  std::unique_ptr<const RowKernel> ailayernorm(const AiLayerNormSpec&) const;
+  std::unique_ptr<const RowKernel> row_norm(const LayerNormSpec&, const RowNorm&) const;
+  std::unique_ptr<const RowKernel> row_gelu(const RowTypes&, const RowGelu&) const;
   std::unique_ptr<const Attention> attention(const AttentionSpec&) const;
   detail::RowSoftmaxFunction row_softmax(RowSoftmaxKind) const;
 };
@@ -144,7 +145,7 @@ const Kernels& select_kernels(Isa isa);
 
 // Portable building blocks for unfused programs.
 // One row of softmax_parts: codes (u8) of `columns` scores, as the operation `kind` gives them.
-void softmax_row(AttentionKind kind, int64_t columns, const int32_t* scores, ScoreFactor factor, int32_t log2_rounding,
+void softmax_row(AttentionKind kind, int64_t columns, const int32_t* scores, ScalarFactor factor, int32_t log2_rounding,
                  uint8_t* codes);
 // One row of weighted_average: p (keys) codes; v s32 (keys, columns) without zero point; out s32 (columns).
 void weighted_average_row(int64_t keys, int64_t columns, const uint8_t* p, const int32_t* v, int64_t v_row_stride,

@@ -7,65 +7,70 @@
 namespace fullint::detail {
 namespace {
 
+constexpr int64_t rows_at_once = 16;
+
+// Unsigned, so that partial sums may wrap; the whole sum provably fits.
 template <typename Input, typename Weight>
-void accumulate(const LinearData& data, const Input* x, const Weight* weights, int32_t* accumulators) {
-  for (int64_t output = 0; output < data.outputs; ++output) {
-    const Weight* row = weights + output * data.inputs;
-    // Unsigned, so that partial sums may wrap; the whole sum provably fits.
-    uint32_t sum = 0;
-    for (int64_t input = 0; input < data.inputs; ++input)
-      sum += static_cast<uint32_t>(static_cast<int32_t>(x[input]) * static_cast<int32_t>(row[input]));
-    accumulators[output] = static_cast<int32_t>(sum);
+int32_t dot(const LinearData& data, const void* x, const void* weights) {
+  const auto* inputs = static_cast<const Input*>(x);
+  const auto* row = static_cast<const Weight*>(weights);
+  uint32_t sum = 0;
+  for (int64_t input = 0; input < data.inputs; ++input)
+    sum += static_cast<uint32_t>(static_cast<int32_t>(inputs[input]) * static_cast<int32_t>(row[input]));
+  return static_cast<int32_t>(sum);
+}
+
+int32_t dot_of_any(const LinearData& data, const void* x, const void* weights) {
+  uint64_t sum = 0;
+  for (int64_t input = 0; input < data.inputs; ++input)
+    sum += static_cast<uint64_t>(load(x, data.input_type, input) * load(weights, data.weight_type, input));
+  return static_cast<int32_t>(sum);
+}
+
+using Dot = int32_t (*)(const LinearData&, const void* x, const void* weights);
+
+Dot choose_dot(const LinearData& data) {
+  if (data.weight_type != NumberType::s8) return dot_of_any;
+  switch (data.input_type) {
+    case NumberType::u8:
+      return dot<uint8_t, int8_t>;
+    case NumberType::s8:
+      return dot<int8_t, int8_t>;
+    case NumberType::s16:
+      return dot<int16_t, int8_t>;
+    default:
+      return dot_of_any;
   }
 }
 
-void accumulate_any(const LinearData& data, const void* x, int32_t* accumulators) {
-  for (int64_t output = 0; output < data.outputs; ++output) {
-    uint64_t sum = 0;
-    for (int64_t input = 0; input < data.inputs; ++input)
-      sum += static_cast<uint64_t>(load(x, data.input_type, input) *
-                                   load(data.weights, data.weight_type, output * data.inputs + input));
-    accumulators[output] = static_cast<int32_t>(sum);
-  }
-}
-
-// Two weights a byte, the earlier one in the low half.
-void accumulate_four_bit(const LinearData& data, const void* x, int32_t* accumulators) {
-  const auto* packed = static_cast<const uint8_t*>(data.weights);
-  for (int64_t output = 0; output < data.outputs; ++output) {
-    int64_t sum = 0;
-    for (int64_t input = 0; input < data.inputs; ++input) {
-      const int64_t index = output * data.inputs + input;
-      const int weight = ((packed[index / 2] >> (4 * (index % 2)) & 15) ^ 8) - 8;
-      sum += load(x, data.input_type, input) * weight;
-    }
-    accumulators[output] = static_cast<int32_t>(sum);
-  }
-}
-
-void accumulate_row(const LinearData& data, const void* x, int32_t* accumulators) {
-  const bool byte_weights = data.weight_type == NumberType::s8;
-  if (data.four_bit)
-    accumulate_four_bit(data, x, accumulators);
-  else if (byte_weights && data.input_type == NumberType::u8)
-    accumulate(data, static_cast<const uint8_t*>(x), static_cast<const int8_t*>(data.weights), accumulators);
-  else if (byte_weights && data.input_type == NumberType::s8)
-    accumulate(data, static_cast<const int8_t*>(x), static_cast<const int8_t*>(data.weights), accumulators);
-  else if (byte_weights && data.input_type == NumberType::s16)
-    accumulate(data, static_cast<const int16_t*>(x), static_cast<const int8_t*>(data.weights), accumulators);
-  else
-    accumulate_any(data, x, accumulators);
+// The weights of one output; `room` holds them if they have to be unpacked.
+const void* weight_row(const LinearData& data, int64_t output, int8_t* room) {
+  const auto* all = static_cast<const uint8_t*>(data.weights);
+  if (!data.four_bit) return all + output * data.inputs * size_of(data.weight_type);
+  const uint8_t* packed = all + output * ((data.inputs + 1) / 2);
+  for (int64_t input = 0; input < data.inputs; ++input)
+    room[input] = static_cast<int8_t>((packed[input / 2] >> (4 * (input % 2)) & 15) + data.weight_offsets[output]);
+  return room;
 }
 
 }  // namespace
 
 void linear_portable(const LinearData& data, int64_t rows, const ConstRows& x, const ConstRows& second, const Rows& out) {
-  std::vector<int32_t> accumulators(static_cast<size_t>(data.outputs));
-  for (int64_t row = 0; row < rows; ++row) {
-    accumulate_row(data, row_of(x, data.input_type, row), accumulators.data());
-    const ConstRows one_second{data.epilogue.adds ? row_of(second, data.epilogue.second_type, row) : nullptr, 0};
-    const Rows one_out{row_of(out, data.epilogue.output_type, row), 0};
-    finish_portable(data.epilogue, NumberType::s32, 1, {accumulators.data(), 0}, one_second, one_out);
+  const Dot dot = choose_dot(data);
+  std::vector<int8_t> room(static_cast<size_t>(data.four_bit ? data.inputs : 0));
+  std::vector<int32_t> accumulators(static_cast<size_t>(least(rows, rows_at_once) * data.outputs));
+  for (int64_t row = 0; row < rows; row += rows_at_once) {
+    const int64_t count = least(rows_at_once, rows - row);
+    for (int64_t output = 0; output < data.outputs; ++output) {
+      const void* weights = weight_row(data, output, room.data());
+      for (int64_t i = 0; i < count; ++i)
+        accumulators[static_cast<size_t>(i * data.outputs + output)] =
+            dot(data, row_of(x, data.input_type, row + i), weights);
+    }
+    const EpilogueData& end = data.epilogue;
+    const ConstRows others{end.adds ? row_of(second, end.second_type, row) : nullptr, second.row_stride};
+    finish_portable(end, NumberType::s32, count, {accumulators.data(), data.outputs}, others,
+                    {row_of(out, end.output_type, row), out.row_stride});
   }
 }
 

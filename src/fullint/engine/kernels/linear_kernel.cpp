@@ -1,6 +1,7 @@
 // Makes linear layers: packs weights, chooses between vector and portable code.
 #include "epilogue_constants.h"
 #include "fixed_point.h"
+#include "packed_weights.h"
 #include "portable.h"
 #include "scratch.h"
 #include "vector_kernels.h"
@@ -9,56 +10,9 @@ namespace fullint {
 namespace detail {
 namespace {
 
-constexpr int64_t tile_bytes = 1024;
-
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 bool is_byte(NumberType type) { return size_of(type) == 1; }
-
-// Where weight (output, input) lies in the vector layout: see avx512vnni/weights.h.
-int64_t packed_index(int64_t output, int64_t input, int64_t blocks) {
-  const int64_t panel = output / panel_columns, natural = output % panel_columns;
-  const int64_t tile = natural / 4 % 2, column = natural / 8 * 4 + natural % 4;
-  const int64_t block = input / block_depth, step = input % block_depth / 4;
-  return ((panel * blocks + block) * 2 + tile) * tile_bytes + step * 64 + column * 4 + input % 4;
-}
-
-// 4-bit weights: the bytes of an even row of a tile in the low halves, the next row's in the high ones.
-void store_four_bit(uint8_t* packed, int64_t index, int8_t weight) {
-  const int64_t byte = index / 128 * 64 + index % 64;
-  packed[byte] = static_cast<uint8_t>(packed[byte] | (weight & 15) << (index / 64 % 2 * 4));
-}
-
-AlignedArray<uint8_t> pack_tiles(const LinearSpec& spec, int64_t panels, int64_t blocks) {
-  const size_t size = static_cast<size_t>(panels * blocks * 2 * tile_bytes);
-  AlignedArray<uint8_t> packed(spec.four_bit_weights ? size / 2 : size);
-  const auto* weights = static_cast<const int8_t*>(spec.weights);
-  for (int64_t output = 0; output < spec.outputs; ++output) {
-    const int8_t* row = weights + output * spec.inputs;
-    for (int64_t input = 0; input < spec.inputs; input += 4) {
-      const int64_t index = packed_index(output, input, blocks), count = least(4, spec.inputs - input);
-      for (int64_t i = 0; i < count; ++i)
-        if (spec.four_bit_weights)
-          store_four_bit(packed.data(), index + i, row[input + i]);
-        else
-          packed.data()[index + i] = static_cast<uint8_t>(row[input + i]);
-    }
-  }
-  return packed;
-}
-
-AlignedArray<uint8_t> copy_rows(const LinearSpec& spec) {
-  const int64_t count = spec.outputs * spec.inputs;
-  if (!spec.four_bit_weights) {
-    AlignedArray<uint8_t> copy(static_cast<size_t>(count * size_of(spec.weight_type)));
-    std::memcpy(copy.data(), spec.weights, copy.bytes());
-    return copy;
-  }
-  AlignedArray<uint8_t> packed(static_cast<size_t>((count + 1) / 2));
-  for (int64_t index = 0; index < count; ++index)
-    packed.data()[index / 2] |= static_cast<uint8_t>((static_cast<const int8_t*>(spec.weights)[index] & 15) << (4 * (index % 2)));
-  return packed;
-}
 
 std::vector<int32_t> offset_correction(const LinearSpec& spec) {
   std::vector<int32_t> correction(static_cast<size_t>(spec.outputs));
@@ -89,9 +43,10 @@ class LinearKernel final : public RowKernel {
     data_.panels = round_up(spec.outputs, panel_columns) / panel_columns;
     data_.input_type = spec.input_type;
     data_.weight_type = spec.weight_type;
-    data_.four_bit = spec.four_bit_weights;
-    weights_ = vector_ != nullptr ? pack_tiles(spec, data_.panels, data_.blocks) : copy_rows(spec);
-    data_.weights = weights_.data();
+    weights_ = vector_ != nullptr ? pack_panels(spec) : pack_rows(spec);
+    data_.four_bit = weights_.four_bit;
+    data_.weights = weights_.values.data();
+    data_.weight_offsets = weights_.offsets.data();
     data_.epilogue = epilogue_.data();
     if (vector_ == nullptr || fuses_) return;
     EpilogueSpec accumulators;
@@ -141,7 +96,7 @@ class LinearKernel final : public RowKernel {
   EpilogueConstants epilogue_;
   std::optional<EpilogueConstants> sums_;
   bool fuses_;
-  AlignedArray<uint8_t> weights_;
+  PackedWeights weights_;
   LinearData data_{};
 };
 

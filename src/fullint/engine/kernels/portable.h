@@ -11,6 +11,7 @@ void finish_portable(const EpilogueData&, NumberType x_type, int64_t rows, const
 void linear_portable(const LinearData&, int64_t rows, const ConstRows& x, const ConstRows& second, const Rows& out);
 void layer_norm_portable(const LayerNormData&, int64_t rows, const ConstRows& x, const Rows& out);
 void lookup_portable(const uint8_t* table, int64_t columns, int64_t rows, const ConstRows& x, const Rows& out);
+void word_lookup_portable(const WordLookupData&, int64_t rows, const ConstRows& x, const Rows& out);
 extern const AttentionFunctions attention_portable;
 
 // One row of scores to -log2(softmax) in steps of 2^-10.

@@ -68,7 +68,7 @@ int64_t softmax_portable(AttentionKind kind, int64_t columns, const int32_t* sco
 
 namespace fullint {
 
-void softmax_row(AttentionKind kind, int64_t columns, const int32_t* scores, ScoreFactor factor, int32_t log2_rounding,
+void softmax_row(AttentionKind kind, int64_t columns, const int32_t* scores, ScalarFactor factor, int32_t log2_rounding,
                  uint8_t* codes) {
   detail::softmax_portable(kind, columns, scores, factor.pre_shift, factor.multiplier, factor.shift, log2_rounding, codes);
 }

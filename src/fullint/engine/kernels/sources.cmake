@@ -5,7 +5,13 @@ set(FULLINT_KERNELS_DIRECTORY ${CMAKE_CURRENT_LIST_DIR})
 include(CheckCXXCompilerFlag)
 
 file(GLOB fullint_portable_sources CONFIGURE_DEPENDS ${FULLINT_KERNELS_DIRECTORY}/*.cpp)
-add_library(fullint_kernels STATIC ${fullint_portable_sources})
+# Loops that every instruction set compiles anew.
+file(GLOB fullint_row_sources CONFIGURE_DEPENDS ${FULLINT_KERNELS_DIRECTORY}/rows/*.cpp)
+add_library(fullint_kernels_portable OBJECT ${fullint_row_sources})
+target_include_directories(fullint_kernels_portable PRIVATE ${FULLINT_KERNELS_DIRECTORY})
+target_compile_definitions(fullint_kernels_portable PRIVATE FULLINT_SET=portable)
+set_target_properties(fullint_kernels_portable PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden)
+add_library(fullint_kernels STATIC ${fullint_portable_sources} $<TARGET_OBJECTS:fullint_kernels_portable>)
 target_include_directories(fullint_kernels PUBLIC ${FULLINT_KERNELS_DIRECTORY})
 set_target_properties(fullint_kernels PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden)
 
@@ -17,7 +23,11 @@ function(fullint_add_instruction_set name macro)
     return()
   endif()
   file(GLOB sources CONFIGURE_DEPENDS ${FULLINT_KERNELS_DIRECTORY}/${name}/*.cpp)
+  if(NOT name STREQUAL "amx") # which takes those of avx512vnni
+    list(APPEND sources ${fullint_row_sources})
+  endif()
   add_library(fullint_kernels_${name} OBJECT ${sources})
+  target_compile_definitions(fullint_kernels_${name} PRIVATE FULLINT_SET=${name})
   target_include_directories(fullint_kernels_${name} PRIVATE ${FULLINT_KERNELS_DIRECTORY})
   # GCC 12 takes the undefined registers of its own intrinsics for mistakes.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

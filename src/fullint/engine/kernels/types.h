@@ -23,12 +23,18 @@ struct Rows {
   int64_t row_stride = 0;
 };
 
+// Of rows that go through a kernel.
+struct RowTypes {
+  int64_t columns;
+  NumberType input, output;
+};
+
 enum class AttentionKind : uint8_t {
   exponentials,  // exponentials, weighted_average
   softmax,       // softmax, matmul (zero_a = 0)
   log2_softmax,  // log2_softmax, shift_matmul
   table_softmax,  // table_softmax, matmul (zero_a = 0)
-  row_softmax,    // any of row_softmax.h, matmul (zero_a = 0) or, of powers, shift_matmul
+  row_softmax,    // any of row_operations.h, matmul (zero_a = 0) or, of powers, shift_matmul
 };
 
 }  // namespace fullint

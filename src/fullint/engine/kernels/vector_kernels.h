@@ -7,6 +7,7 @@
 namespace fullint::detail {
 
 const InstructionSet* instruction_set(Isa isa);
+const RowFunctions& row_functions(Isa isa);
 
 // A linear layer of s16 inputs and s8 weights made of a linear layer of bytes.
 std::unique_ptr<const RowKernel> make_wide_linear(const LinearSpec& spec, const Kernels& kernels);

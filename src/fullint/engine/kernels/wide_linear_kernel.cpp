@@ -30,7 +30,6 @@ LinearSpec byte_layer(const LinearSpec& spec) {
   bytes.inputs = spec.inputs;
   bytes.outputs = spec.outputs;
   bytes.weights = spec.weights;
-  bytes.four_bit_weights = spec.four_bit_weights;
   bytes.bias.assign(static_cast<size_t>(spec.outputs), 0);
   return bytes;
 }

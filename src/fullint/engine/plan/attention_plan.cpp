@@ -3,6 +3,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "row_specs.h"
 #include "specs.h"
 
 namespace fullint {
@@ -69,9 +70,12 @@ AttentionSpec common_spec(const Program& program, const AttentionGroup& group) {
     spec.fraction_bits = static_cast<std::int32_t>(product.attribute("fraction_bits"));
   } else {
     spec.zero_value = static_cast<std::int32_t>(product.attribute("zero_b"));
+    const auto of_rows = row_softmax(softmax);
     spec.kind = softmax.kind == "softmax"         ? AttentionKind::softmax
                 : softmax.kind == "log2_softmax" ? AttentionKind::log2_softmax
+                : of_rows                        ? AttentionKind::row_softmax
                                                  : AttentionKind::table_softmax;
+    if (of_rows) spec.row_softmax = *of_rows;
     if (softmax.kind == "log2_softmax") {
       spec.log2_rounding = static_cast<std::int32_t>(softmax.attribute("rounding"));
     }

@@ -1,5 +1,6 @@
 #include "fusion.h"
 
+#include "row_specs.h"
 #include "specs.h"
 
 namespace fullint {
@@ -78,7 +79,8 @@ namespace {
 
 bool softmax_suits_product(const Operation& softmax, const Operation& product) {
   if (softmax.kind == "exponentials") return product.kind == "weighted_average";
-  if (softmax.kind == "log2_softmax") return product.kind == "shift_matmul";
+  const auto of_rows = row_softmax(softmax);
+  if (softmax.kind == "log2_softmax" || (of_rows && gives_powers(*of_rows))) return product.kind == "shift_matmul";
   return product.kind == "matmul" && product.attribute("zero_a") == 0;
 }
 
@@ -130,7 +132,7 @@ bool follow_scores(const Program& program, Chain& chain, AttentionGroup& group) 
       group.requantize_scores = *requantize;
       user = *requantize;
     } else {
-      for (const char* kind : {"exponentials", "softmax", "log2_softmax", "table_softmax"}) {
+      for (const char* kind : {"exponentials", "softmax", "log2_softmax", "table_softmax", "e2softmax", "itamax", "shiftmax"}) {
         if (const auto softmax = chain.next(kind)) user = group.softmax = *softmax;
       }
       if (user < 0 || !has_matrix_factors(program, chain.operation(user))) return false;

@@ -6,13 +6,14 @@
 #include "../steps/kernel_step.h"
 #include "../steps/layout.h"
 #include "../steps/products.h"
+#include "../steps/row_softmax.h"
 #include "../steps/row_step.h"
 #include "../steps/table_softmax.h"
 #include "attention_plan.h"
-#include "fusion.h"
-#include "plan.h"
+#include "planner.h"
+#include "row_specs.h"
 #include "specs.h"
-#include "views.h"
+#include "tabulate.h"
 
 namespace fullint {
 
@@ -21,62 +22,28 @@ namespace {
 // Rows a product needs at a stretch to be worth not copying them together first.
 constexpr std::int64_t kShortestRun = 32;
 
-class Planner {
- public:
-  Planner(const Program& program, const Kernels& kernels)
-      : program_(program), kernels_(kernels), uses_(program), views_(program, uses_) {}
+}  // namespace
 
-  Plan plan() {
-    find_groups();
-    for (int index = 0; index < static_cast<int>(program_.operations.size()); ++index) {
-      if (const auto group = linear_groups_.find(index); group != linear_groups_.end()) {
-        emit_linear(group->second);
-      } else if (const auto found = attention_groups_.find(index); found != attention_groups_.end()) {
-        emit_attention(found->second);
-      } else if (!is_fused_[index]) {
-        emit(program_.operations[index]);
-      }
+Plan Planner::plan() {
+  find_groups();
+  for (int index = 0; index < static_cast<int>(program_.operations.size()); ++index) {
+    if (const auto group = linear_groups_.find(index); group != linear_groups_.end()) {
+      emit_linear(group->second);
+    } else if (const auto found = attention_groups_.find(index); found != attention_groups_.end()) {
+      emit_attention(found->second);
+    } else if (!is_fused_[index]) {
+      emit(program_.operations[index]);
     }
-    plan_.output = views_[program_.output];
-    plan_.pixel_bytes = views_[program_.input].buffer->size;
-    plan_.arena_bytes = place_buffers(plan_.steps, plan_.output);
-    for (const auto& step : plan_.steps) {
-      plan_.scratch_bytes = std::max(plan_.scratch_bytes, step->scratch_bytes());
-    }
-    return std::move(plan_);
   }
-
- private:
-  void find_groups();
-  void emit(const Operation& operation);
-  void emit_layout(const Operation& operation);
-  void emit_reshape(const Operation& operation);
-  bool only_rows_are_read(const Operation& reshape) const;
-  void emit_concat(const Operation& operation);
-  bool emit_with_kernel(const Operation& operation);
-  void emit_linear(const LinearGroup& group);
-  void emit_attention(const AttentionGroup& group);
-
-  const Operation& operation(int index) const { return program_.operations[index]; }
-  const Tensor& tensor(int index) const { return program_.tensors[index]; }
-  void add(std::unique_ptr<Step> step) { plan_.steps.push_back(std::move(step)); }
-
-  // A tensor under its own shape.
-  View read(int tensor_index);
-  // A tensor's rows, in order; copied together if a kernel could not read them well.
-  View read_rows(int tensor_index, std::int64_t shortest_run = 1);
-  // The same of an operand that broadcasts to `shape`.
-  View read_broadcast_rows(int tensor_index, const Shape& shape, std::int64_t shortest_run = 1);
-
-  const Program& program_;
-  const Kernels& kernels_;
-  Uses uses_;
-  TensorViews views_;
-  std::vector<bool> is_fused_;
-  std::map<int, LinearGroup> linear_groups_;  // by the last operation
-  std::map<int, AttentionGroup> attention_groups_;
-  Plan plan_;
-};
+  plan_.output = views_[program_.output];
+  plan_.pixel_bytes = views_[program_.input].buffer->size;
+  leave_out_unread(plan_.steps, plan_.output);
+  plan_.arena_bytes = place_buffers(plan_.steps, plan_.output);
+  for (const auto& step : plan_.steps) {
+    plan_.scratch_bytes = std::max(plan_.scratch_bytes, step->scratch_bytes());
+  }
+  return std::move(plan_);
+}
 
 void Planner::find_groups() {
   is_fused_.assign(program_.operations.size(), false);
@@ -104,6 +71,12 @@ View Planner::read(int tensor_index) {
   const View copy = views_.fresh(view.type, view.shape);
   add(make_copy_step("copy", {{view, copy}}, copy));
   return *reshaped(copy, shape);
+}
+
+std::vector<View> Planner::read_first(const Operation& operation, std::size_t inputs) {
+  std::vector<View> views;
+  for (std::size_t input = 0; input < inputs; ++input) views.push_back(read(operation.inputs.at(input)));
+  return views;
 }
 
 View Planner::read_rows(int tensor_index, std::int64_t shortest_run) {
@@ -142,10 +115,10 @@ void Planner::emit(const Operation& operation) {
       if (!is_table) inputs.push_back(read(input));
     }
     add(make_row_step(operation.kind, function, inputs, output));
+  } else if (const auto softmax = row_softmax(operation)) {
+    add(make_row_softmax_step(operation.kind, *softmax, kernels_.row_softmax(softmax->kind), read_first(operation, 4), output));
   } else if (operation.kind == "table_softmax") {
-    std::vector<View> inputs;
-    for (const int input : {0, 1, 2, 3}) inputs.push_back(read(operation.inputs.at(input)));
-    add(make_table_softmax_step(inputs, tensor(operation.inputs.at(4)), output));
+    add(make_table_softmax_step(read_first(operation, 4), tensor(operation.inputs.at(4)), output));
   } else if (operation.kind == "sum") {
     add(make_sum_step(operation, read(operation.inputs.at(0)), output));
   } else if (operation.inputs.size() == 2) {
@@ -155,83 +128,11 @@ void Planner::emit(const Operation& operation) {
   }
 }
 
-void Planner::emit_layout(const Operation& operation) {
-  if (operation.kind == "reshape") return emit_reshape(operation);
-  if (operation.kind == "concat") return emit_concat(operation);
-  const View input = read(operation.inputs.at(0));
-  if (operation.kind == "slice") {
-    views_.set(operation.output,
-               sliced(input, operation.attribute("dim"), operation.attribute("start"), operation.attribute("stop")));
-    return;
-  }
-  const bool is_permute = operation.kind == "permute";
-  if (is_permute && !views_.is_placed(operation.output)) {
-    views_.set(operation.output, permuted(input, operation.list("dims")));
-    return;
-  }
-  const View output = views_.place(operation.output, Need::shape);
-  if (!is_permute) {
-    add(make_copy_step("roll", roll_pieces(operation, input, output), output));
-    return;
-  }
-  const View source = permuted(input, operation.list("dims"));
-  if (!is_same(source, output)) add(make_copy_step("permute", {{source, output}}, output));
-}
-
-void Planner::emit_reshape(const Operation& operation) {
-  const View input = views_.read(operation.inputs.at(0));
-  const Shape& shape = tensor(operation.output).shape;
-  const auto source = reshaped(input, shape);
-  if (!source && !views_.is_placed(operation.output) && only_rows_are_read(operation)) {
-    views_.set(operation.output, input);
-    return;
-  }
-  if (source && !views_.is_placed(operation.output)) {
-    views_.set(operation.output, *source);
-    return;
-  }
-  const View output = views_.place(operation.output, Need::shape);
-  if (source) {
-    if (!is_same(*source, output)) add(make_copy_step("reshape", {{*source, output}}, output));
-    return;
-  }
-  if (const auto target = reshaped(output, input.shape)) {
-    add(make_copy_step("reshape", {{input, *target}}, output));
-    return;
-  }
-  const View ordered = views_.fresh(input.type, input.shape);
-  add(make_copy_step("reshape", {{input, ordered}}, ordered));
-  add(make_copy_step("reshape", {{*reshaped(ordered, shape), output}}, output));
-}
-
-// Whether the rows of a reshape's input are all that the reshape's reader needs.
-bool Planner::only_rows_are_read(const Operation& reshape) const {
-  const int user = uses_.only_user(reshape.output);
-  const Shape &before = tensor(reshape.inputs[0]).shape, &after = tensor(reshape.output).shape;
-  if (user < 0 || before.empty() || after.empty() || before.back() != after.back()) return false;
-  const std::string& kind = operation(user).kind;
-  return kind == "rescaled_add" || kind == "layer_norm";
-}
-
-void Planner::emit_concat(const Operation& operation) {
-  const View output = views_.place(operation.output, Need::shape);
-  const auto dim = operation.attribute("dim");
-  std::vector<std::pair<View, View>> pieces;
-  std::int64_t start = 0;
-  for (const int index : operation.inputs) {
-    const View input = read(index);
-    const View target = sliced(output, dim, start, start + input.shape.at(dim));
-    start += input.shape.at(dim);
-    if (!is_same(input, target)) pieces.emplace_back(input, target);
-  }
-  if (!pieces.empty()) add(make_copy_step("concat", pieces, output));
-}
-
 bool Planner::emit_with_kernel(const Operation& operation) {
   const Tensor& in = tensor(operation.inputs.at(0));
   const Tensor& out = tensor(operation.output);
   if (in.shape != out.shape || in.shape.empty()) return false;
-  std::unique_ptr<const RowKernel> kernel;
+  std::unique_ptr<const RowKernel> kernel = row_kernel(program_, operation, kernels_);
   std::optional<View> second;
   if (operation.kind == "layer_norm") {
     if (const auto spec = layer_norm_spec(program_, operation)) {
@@ -244,6 +145,8 @@ bool Planner::emit_with_kernel(const Operation& operation) {
   } else if (operation.kind == "lookup") {
     if (const auto table = byte_table(program_, operation)) {
       kernel = kernels_.lookup({out.shape.back(), *table});
+    } else if (const auto words = word_lookup_spec(program_, operation)) {
+      kernel = kernels_.word_lookup(*words);
     }
   } else if (operation.kind == "rescaled_add") {
     const Tensor& b = tensor(operation.inputs.at(1));
@@ -310,8 +213,6 @@ void Planner::emit_attention(const AttentionGroup& group) {
   for (auto& step : make_attention_steps(std::move(plan))) add(std::move(step));
 }
 
-}  // namespace
-
 std::size_t Plan::held_bytes() const {
   std::size_t bytes = 0;
   for (const auto& step : steps) bytes += step->held_bytes();
@@ -320,7 +221,8 @@ std::size_t Plan::held_bytes() const {
 
 Plan make_plan(const Program& program, const Kernels& kernels) {
   program.check();
-  return Planner(program, kernels).plan();
+  const TabulatedProgram with_tables = tabulated(program);
+  return Planner(with_tables.program, kernels).plan();
 }
 
 }  // namespace fullint

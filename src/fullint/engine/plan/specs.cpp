@@ -123,6 +123,16 @@ std::optional<LayerNormSpec> layer_norm_spec(const Program& program, const Opera
   return spec;
 }
 
+namespace {
+
+void check_table_covers(const Tensor& x, std::int64_t offset, const Tensor& table) {
+  if (table.shape.size() != 1 || x.low < offset || x.high - offset >= table.shape[0]) {
+    throw std::invalid_argument("lookup: the table does not cover its input");
+  }
+}
+
+}  // namespace
+
 std::optional<std::array<std::uint8_t, 256>> byte_table(const Program& program, const Operation& operation) {
   const Tensor& x = program.tensors[operation.inputs[0]];
   const Tensor& table = program.tensors[operation.inputs[1]];
@@ -130,14 +140,57 @@ std::optional<std::array<std::uint8_t, 256>> byte_table(const Program& program, 
   if (!is_byte(x.type) || !is_byte(output) || table.type != output) return std::nullopt;
   const std::vector<std::int32_t> entries = constant_values(table, table.shape);
   const std::int64_t offset = operation.attribute("offset");
-  if (x.low < offset || x.high - offset >= static_cast<std::int64_t>(entries.size())) {
-    throw std::invalid_argument("lookup: the table does not cover its input");
-  }
+  check_table_covers(x, offset, table);
   std::array<std::uint8_t, 256> bytes{};
   for (std::int64_t code = x.low; code <= x.high; ++code) {
     bytes[code & 255] = static_cast<std::uint8_t>(entries[code - offset]);
   }
   return bytes;
+}
+
+namespace {
+
+// Weights as int8, where they are not stored as such but fit.
+std::optional<std::vector<std::int8_t>> byte_weights(const Tensor& weight) {
+  if (weight.low < INT8_MIN || weight.high > INT8_MAX) return std::nullopt;
+  const std::int64_t count = element_count(weight.shape);
+  if (weight.storage == Storage::plain) {
+    if (weight.type == NumberType::s8) return std::nullopt;
+    const auto values = constant_values(weight, weight.shape);
+    return std::vector<std::int8_t>(values.begin(), values.end());
+  }
+  const auto* bytes = static_cast<const std::uint8_t*>(weight.data);
+  const std::int64_t offsets = weight.storage == Storage::row_uint4 ? weight.shape[0] : 0;
+  std::vector<std::int8_t> values(count + count % 2);
+  for (std::int64_t pair = 0; pair < (count + 1) / 2; ++pair) {
+    values[2 * pair] = bytes[offsets + pair] & 15;
+    values[2 * pair + 1] = static_cast<std::int8_t>(bytes[offsets + pair] >> 4);
+  }
+  values.resize(count);
+  if (weight.storage == Storage::int4) {
+    for (std::int8_t& value : values) value = static_cast<std::int8_t>((value ^ 8) - 8);
+  }
+  for (std::int64_t row = 0; row < offsets; ++row) {
+    std::int8_t* first = values.data() + row * weight.shape[1];
+    const auto offset = static_cast<std::int8_t>(bytes[row]);
+    for (std::int64_t i = 0; i < weight.shape[1]; ++i) first[i] = static_cast<std::int8_t>(first[i] + offset);
+  }
+  return values;
+}
+
+}  // namespace
+
+std::optional<WordLookupSpec> word_lookup_spec(const Program& program, const Operation& operation) {
+  const Tensor& x = program.tensors[operation.inputs[0]];
+  const Tensor& table = program.tensors[operation.inputs[1]];
+  const NumberType output = program.tensors[operation.output].type;
+  if (x.type == NumberType::s32 || output == NumberType::s32 || table.type != output) return std::nullopt;
+  const std::int64_t offset = operation.attribute("offset");
+  check_table_covers(x, offset, table);
+  // The entries that x can reach: the table itself may be of any length.
+  const std::vector<std::int32_t> entries = constant_values(table, table.shape);
+  const auto first = entries.begin() + (x.low - offset), last = entries.begin() + (x.high - offset) + 1;
+  return WordLookupSpec{{x.shape.back(), x.type, output}, static_cast<std::int32_t>(x.low), {first, last}};
 }
 
 LinearSpec linear_spec(const Program& program, const Operation& operation, std::vector<std::int8_t>& storage) {
@@ -153,13 +206,11 @@ LinearSpec linear_spec(const Program& program, const Operation& operation, std::
   spec.input_type = x.type;
   spec.weights = weight.data;
   spec.weight_type = weight.type;
-  if (weight.type != NumberType::s8 && weight.low >= INT8_MIN && weight.high <= INT8_MAX) {
-    const auto values = constant_values(weight, weight.shape);
-    storage.assign(values.begin(), values.end());
+  if (auto values = byte_weights(weight)) {
+    storage = std::move(*values);
     spec.weights = storage.data();
     spec.weight_type = NumberType::s8;
   }
-  spec.four_bit_weights = spec.weight_type == NumberType::s8 && weight.low >= -8 && weight.high <= 7;
   spec.bias = constant_values(bias, bias.shape);
   return spec;
 }

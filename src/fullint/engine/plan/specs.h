@@ -29,6 +29,9 @@ std::optional<LayerNormSpec> layer_norm_spec(const Program& program, const Opera
 // A lookup of one byte by another as a table indexed by the byte's pattern.
 std::optional<std::array<std::uint8_t, 256>> byte_table(const Program& program, const Operation& operation);
 
+// A lookup of numbers of up to 16 bits by others.
+std::optional<WordLookupSpec> word_lookup_spec(const Program& program, const Operation& operation);
+
 // Weights as the fast kernels want them; `storage` holds converted ones.
 LinearSpec linear_spec(const Program& program, const Operation& operation, std::vector<std::int8_t>& storage);
 

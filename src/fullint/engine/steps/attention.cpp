@@ -29,8 +29,27 @@ class MatrixView {
   Rows write(const Memory& memory, std::int64_t matrix, std::int64_t row) const {
     return {view_.write(memory) + position(matrix, row), row_stride_};
   }
+  // The least number of rows of each matrix in front that have all elements before byte `end` of the buffer among them.
+  std::int64_t rows_before(std::int64_t end) const {
+    std::int64_t rows = 0;
+    for (std::int64_t matrix = 0; matrix < matrices(); ++matrix) {
+      std::int64_t here = height();
+      while (here > rows && start() + position(matrix, here - 1) >= end) --here;
+      rows = here;
+    }
+    return rows;
+  }
+  // First byte of the buffer behind the first `rows` rows of each matrix.
+  std::int64_t end_of(std::int64_t rows) const {
+    std::int64_t last = 0;
+    for (std::int64_t matrix = 0; matrix < matrices(); ++matrix) last = std::max(last, position(matrix, rows - 1));
+    return start() + last + view_.row_length() * size_of(view_.type);
+  }
 
  private:
+  std::int64_t height() const { return view_.shape[view_.rank() - 2]; }
+  std::int64_t matrices() const { return view_.rows() / height(); }
+  std::int64_t start() const { return view_.offset * size_of(view_.type); }
   std::int64_t position(std::int64_t matrix, std::int64_t row) const {
     return (offsets_[matrix] + row * row_stride_) * size_of(view_.type);
   }
@@ -131,24 +150,32 @@ class AttendStep final : public Step {
       : Step("attention", {heads->plan.query, packed}, heads->plan.output),
         heads_(std::move(heads)),
         packed_(packed),
-        blocks_((heads_->tokens + kRowsAtOnce - 1) / kRowsAtOnce) {}
-  std::int64_t units() const override { return heads_->count * blocks_; }
-  std::int64_t operations() const override { return heads_->operations(); }
+        tokens_(heads_->tokens) {}
+  std::int64_t units() const override { return heads_->count * blocks(); }
+  std::int64_t operations() const override { return heads_->operations() / heads_->tokens * tokens_; }
+  void leave_out_from(std::int64_t end) override {
+    tokens_ = std::max<std::int64_t>(heads_->output.rows_before(end), 1);
+  }
+  std::int64_t reads_to(std::size_t input) const override {
+    return input == 0 ? heads_->query.end_of(tokens_) : packed_.end();
+  }
   void run(const Memory& memory, std::byte*, std::int64_t begin, std::int64_t end) const override {
     for (std::int64_t unit = begin; unit < end;) {
-      const std::int64_t head = unit / blocks_;
-      const std::int64_t stop = std::min(end, (head + 1) * blocks_);
-      heads_->attend(memory, head, (unit - head * blocks_) * kRowsAtOnce,
-                     std::min((stop - head * blocks_) * kRowsAtOnce, heads_->tokens),
+      const std::int64_t head = unit / blocks();
+      const std::int64_t stop = std::min(end, (head + 1) * blocks());
+      heads_->attend(memory, head, (unit - head * blocks()) * kRowsAtOnce,
+                     std::min((stop - head * blocks()) * kRowsAtOnce, tokens_),
                      packed_.read(memory) + head * heads_->packed_bytes);
       unit = stop;
     }
   }
 
  private:
+  std::int64_t blocks() const { return (tokens_ + kRowsAtOnce - 1) / kRowsAtOnce; }
+
   std::shared_ptr<const Heads> heads_;
   View packed_;
-  std::int64_t blocks_;
+  std::int64_t tokens_;  // that attend: all, or those in front that somebody reads
 };
 
 }  // namespace

@@ -23,6 +23,7 @@ class KernelStep final : public Step {
         kernel_(std::move(kernel)),
         x_(x),
         out_(output),
+        rows_(output.rows()),
         operations_(operations) {
     if (x_.view().rows() != units() || (second && second->rows() != units()))
       throw std::invalid_argument(kind + ": rows do not fit");
@@ -30,10 +31,13 @@ class KernelStep final : public Step {
     find_runs();
   }
 
-  std::int64_t units() const override { return out_.view().rows(); }
+  std::int64_t units() const override { return rows_; }
   std::int64_t granularity() const override { return 16; }
-  std::int64_t operations() const override { return operations_; }
+  std::int64_t operations() const override { return operations_ / out_.view().rows() * rows_; }
   std::size_t held_bytes() const override { return kernel_->bytes(); }
+
+  void leave_out_from(std::int64_t end) override { rows_ = std::max<std::int64_t>(out_.rows_before(end), 1); }
+  std::int64_t reads_to(std::size_t input) const override { return (input == 0 ? x_ : *second_).end_of(rows_); }
 
   void run(const Memory& memory, std::byte*, std::int64_t begin, std::int64_t end) const override {
     for (const Run& run : runs_) {
@@ -74,6 +78,7 @@ class KernelStep final : public Step {
   RowView x_;
   std::optional<RowView> second_;
   RowView out_;
+  std::int64_t rows_;  // that are computed: all, or those in front that somebody reads
   std::int64_t operations_;
   std::vector<Run> runs_;
 };

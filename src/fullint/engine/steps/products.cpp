@@ -11,47 +11,6 @@ namespace fullint {
 
 namespace {
 
-class LinearStep final : public Step {
- public:
-  LinearStep(const View& x, const Tensor& weight, const View& bias, const View& output)
-      : Step("linear", {x, bias}, output), x_(x), bias_(bias), out_(output) {
-    depth_ = x.row_length();
-    width_ = output.row_length();
-    if (weight.shape != Shape{width_, depth_} || bias.shape != Shape{width_} || out_.view().rows() != x.rows()) {
-      throw std::invalid_argument("linear: shapes do not fit");
-    }
-    weight_.resize(width_ * depth_);
-    std::vector<std::int32_t> row(depth_);
-    for (std::int64_t o = 0; o < width_; ++o) {
-      load_row(static_cast<const std::byte*>(weight.data), weight.type, o * depth_, 1, depth_, row.data());
-      for (std::int64_t k = 0; k < depth_; ++k) weight_[k * width_ + o] = row[k];
-    }
-  }
-
-  std::int64_t units() const override { return out_.view().rows(); }
-  std::size_t scratch_bytes() const override { return (depth_ + width_) * sizeof(std::int32_t); }
-  std::int64_t operations() const override { return 2 * units() * depth_ * width_; }
-
-  void run(const Memory& memory, std::byte* scratch, std::int64_t begin, std::int64_t end) const override {
-    auto* x = reinterpret_cast<std::int32_t*>(scratch);
-    std::int32_t* sums = x + depth_;
-    for (std::int64_t row = begin; row < end; ++row) {
-      x_.load(memory, row, x);
-      bias_.load(memory, 0, sums);
-      for (std::int64_t k = 0; k < depth_; ++k) {
-        const std::int32_t* weights = weight_.data() + k * width_;
-        for (std::int64_t o = 0; o < width_; ++o) sums[o] += x[k] * weights[o];
-      }
-      out_.store(memory, row, sums);
-    }
-  }
-
- private:
-  RowView x_, bias_, out_;
-  std::int64_t depth_ = 0, width_ = 0;
-  std::vector<std::int32_t> weight_;  // (depth, width)
-};
-
 // What distinguishes the products of two computed tensors: how the elements of a row of the left
 // operand weigh, the zero point of the right one, and what becomes of the sums.
 struct ProductRule {
@@ -141,10 +100,6 @@ class MatmulStep final : public Step {
 };
 
 }  // namespace
-
-std::unique_ptr<Step> make_linear_step(const View& x, const Tensor& weight, const View& bias, const View& output) {
-  return std::make_unique<LinearStep>(x, weight, bias, output);
-}
 
 std::unique_ptr<Step> make_matmul_step(const Operation& operation, const View& a, const View& b, const View& output) {
   return std::make_unique<MatmulStep>(operation, a, b, output);

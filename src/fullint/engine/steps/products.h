@@ -8,8 +8,6 @@
 
 namespace fullint {
 
-std::unique_ptr<Step> make_linear_step(const View& x, const Tensor& weight, const View& bias, const View& output);
-
 // matmul, shift_matmul and weighted_average.
 std::unique_ptr<Step> make_matmul_step(const Operation& operation, const View& a, const View& b, const View& output);
 

@@ -19,7 +19,8 @@ Where the paper is silent or wrong, this is decided:
 * Variance: at least zero (the compressed squares may add up to less than the mean's square) plus
   epsilon, which is at least one step: below that nothing is resolved. The paper has no epsilon.
 * Table for 1/sqrt: 96 entries of 8 bits, at most 1 % from exact.
-* Width of the normalised value: 11 bits. gamma: 8-bit multipliers with one shift for all channels.
+* Width of the normalised value: 11 bits, 12 before the mantissa. gamma: 8-bit multipliers with one
+  shift for all channels.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from fullint.integer.types import Operand, TensorType
 
 LARGEST_CHANNEL_SHIFT = 3
 MEAN_FRACTION_BITS = 2
-NORMALISED_LIMIT = 2**10 - 1
+NORMALISED_LIMIT = 2**11 - 1  # of the numerator, which a mantissa from 1/2 to 1 then multiplies
 MULTIPLIER_LIMIT = 2**7
 BIAS_LIMIT = 2**18
 LARGEST_SHIFT = 15

@@ -70,7 +70,7 @@ def infer(
         raise FullintError("channel_shift must lie in [0, 15]")
     largest_shift = int(channel_shifts.max()) + fraction_bits
     span = (max(x.type.high - zero_x, 0) - min(x.type.low - zero_x, 0)) << largest_shift
-    # A root below 2^31 means that V is, too, below 2^62.
+    # V is then at most (channels * span)^2 / 4 + channels + epsilon, below 2^61.
     if channels * span > INT32_HIGH:
         raise FullintError(f"sums over the channels could reach {channels * span}, beyond int32")
     rounding = (np.int64(1) << shifts) >> 1

@@ -15,8 +15,7 @@ Where the paper is silent or wrong, this is decided:
 * The published code drops 14 bits of the gate whatever its scale, which for 8-bit inputs are all of
   them. Here it is `gate_shift`, chosen for the width of the product, and cut off as published.
 * sgn(0) is 0.
-* The parabola does not meet the origin: erf jumps by 0.19 there. It is multiplied by x, so GELU does
-  not. Coefficients of least squared error on Gaussian inputs cost the same: see `lowering`.
+* The parabola does not meet the origin: erf jumps by 0.19 there; GELU, times x, does not.
 """
 
 from __future__ import annotations

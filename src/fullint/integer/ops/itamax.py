@@ -26,7 +26,7 @@ import numpy as np
 from fullint.errors import FullintError
 from fullint.integer import fixed_point
 from fullint.integer.factors import check_factor
-from fullint.integer.ops.e2softmax import LARGEST_SHIFT, exponents_and_sum
+from fullint.integer.ops.e2softmax import LARGEST_SHIFT, exponents_and_sum, log2_exp
 from fullint.integer.ops.registry import register
 from fullint.integer.softmax_parts import check_scores
 from fullint.integer.types import Operand, TensorType
@@ -72,9 +72,10 @@ def compute(
     """The quotient 65280 / sum, at most 255, shifted right by each element's exponent."""
     scaled = fixed_point.requantize(scores, pre_shift, multiplier, shift, intermediate_bits=16)
     codes = np.clip(scaled + zero_point, 0, 255)
-    exponents, row_sum = exponents_and_sum(
+    _, row_sum = exponents_and_sum(
         codes, fraction_bits, 0, group, sum_bits=SUM_BITS, largest=LARGEST_SHIFT
     )
+    exponents = log2_exp(codes.max(axis=-1, keepdims=True) - codes, fraction_bits, 0)
     if rounding:
         quotient = (NUMERATOR + (row_sum >> 1)) // row_sum
         return fixed_point.shift_right(quotient, exponents)
@@ -84,14 +85,12 @@ def compute(
 def row_sum_bound(length: int, *, exact_sum: bool) -> int:
     """Most that a row's weights can add up to.
 
-    Where the sum is that of the exponents used (`exact_sum`), but for less than a step an element
-    cut off, twice, a weight is at most 255 times its share, then rounded twice, of which the first
-    is half a step of a quotient in halves, quarters, ... . The online form of rounded differences
-    has no such bound (see e2softmax).
+    With S the sum and s the exponents up to 8 (beyond, weights are 0), a weight is at most
+    (65280 / S + 1/2) 2^-s + 1/2. Where the sum is that of these exponents (`exact_sum`), but for
+    less than a step that each group's shift cuts off, sum 2^-s <= (S + length) / 256, with S from
+    256 to 256 length. The online form of rounded differences has no such bound (see e2softmax).
     """
-    if not exact_sum:
-        return 255 * length
-    return min(255 * length, 255 + 255 * 2 * length // (1 << SUM_BITS) + 1 + length)
+    return min(255 * length, 255 + 3 * length) if exact_sum else 255 * length
 
 
 register("itamax", infer=infer, compute=compute)

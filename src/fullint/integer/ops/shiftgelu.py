@@ -10,7 +10,10 @@ Where the paper is silent or wrong, this is decided:
   it (23 octaves: x = 9.4) E and E0 both reach their smallest value, so that a gate that should be 0
   is 1/2. With m = max(y, 0), the element's own (row_maximum = 0), one of E and E0 is 2^n exactly,
   no maximum is sought, and equal inputs have equal results: a table can hold them.
-* Input scale: 1.702 y is brought to steps of 2^-fraction_bits nats (natural = 1) or octaves (0), so
+* n = 23, as published, leaves F = 2^31 / (E + E0), cut off, 8 to 15 of its values where E or E0 is
+  the largest of its token. With row_maximum = 0 every sum is that large, and 2^-n is only the
+  smallest gate: n = 10 with 5 fraction bits keep 15 bits of F.
+* Input scale: 1.702 x is brought to steps of 2^-fraction_bits nats (natural = 1) or octaves (0), so
   that the division by x0 is a shift.
 * rounding = 0 cuts the gate off as published, which leaves 127/128 of every large x; 1 rounds it.
 * The product is rounded once onto the output's grid.
@@ -59,8 +62,6 @@ def infer(
         raise FullintError(
             "fraction_bits must lie in [0, 10], octaves in [1, 24], and both add up to at most 29"
         )
-    if octaves << fraction_bits > LARGEST_DISTANCE:
-        raise FullintError(f"{octaves} octaves in steps of 2^-{fraction_bits} exceed 15 bits")
     if any(flag not in (0, 1) for flag in (natural, rounding, row_maximum)):
         raise FullintError("natural, rounding and row_maximum are 0 or 1")
     if not 4 <= gate_bits <= 15:

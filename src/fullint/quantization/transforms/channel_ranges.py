@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-PERCENTILES = (0.999, 0.9999, 0.99999)
+from fullint.quantization.observers.percentile_list import PERCENTILES
+
 FACTORS = tuple(1 - 0.03 * step for step in range(27))
 ROUNDS = 2
 

@@ -90,7 +90,7 @@ void change_scores(const AttentionData& data, const int32_t* addend, int64_t fro
 
 // One row's sums to averages, or high and low parts to sums, in place.
 void finish_sums(const AttentionData& data, int64_t weight_sum, int64_t panels, const int32_t* low, int32_t* sums) {
-  if (data.kind == AttentionKind::log2_softmax)
+  if (has_two_parts(data))
     for (int64_t i = 0; i < panels * 32; ++i) sums[i] = sums[i] * 256 + low[i];
   if (data.kind != AttentionKind::exponentials) return;
   const AverageFactor factor = average_factor(weight_sum, data.value_bits, data.fraction_bits);
@@ -123,7 +123,6 @@ void run_block(const AttentionData& data, const Sizes& sizes, const Room& room, 
   }
   multiply_panels(rows, room.queries, room.query_stride, keys, sizes.depth_pairs, sizes.key_panels, room.scores,
                   room.score_stride);
-  const bool log2 = data.kind == AttentionKind::log2_softmax;
   // Unless all scores change, only the last panel's padding does.
   const int64_t first_change = data.has_addend || data.requantizes_scores ? 0 : data.keys / 32 * 32;
   int64_t weight_sums[block_rows];
@@ -137,7 +136,7 @@ void run_block(const AttentionData& data, const Sizes& sizes, const Room& room, 
   const int16_t* values = keys + sizes.key_words;
   int32_t* low_sums = room.sums + block_rows * room.sum_stride;
   multiply_panels(rows, room.weights, room.weight_stride, values, sizes.key_pairs, sizes.value_panels, room.sums, room.sum_stride);
-  if (log2)
+  if (has_two_parts(data))
     multiply_panels(rows, room.weights + room.score_stride, room.weight_stride, values, sizes.key_pairs, sizes.value_panels,
                     low_sums, room.sum_stride);
   for (int64_t i = 0; i < rows; ++i)

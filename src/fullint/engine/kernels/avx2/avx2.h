@@ -8,6 +8,7 @@ namespace fullint::detail {
 void linear_avx2(const LinearData&, int64_t rows, const ConstRows& x, const ConstRows& second, const Rows& out);
 void finish_avx2(const EpilogueData&, NumberType x_type, int64_t rows, const ConstRows& x, const ConstRows& second,
                  const Rows& out);
+void word_lookup_avx2(const WordLookupData&, int64_t rows, const ConstRows& x, const Rows& out);
 void layer_norm_avx2(const LayerNormData&, int64_t rows, const ConstRows& x, const Rows& out);
 extern const AttentionFunctions attention_avx2;
 

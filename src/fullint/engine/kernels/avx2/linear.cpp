@@ -52,24 +52,29 @@ void widen_weights(__m128i four_by_four, int16_t* even_pair, int16_t* odd_pair) 
   _mm_store_si128(reinterpret_cast<__m128i*>(odd_pair), _mm256_extracti128_si256(pairs, 1));
 }
 
+__m128i load_sixteen(const void* data) { return _mm_load_si128(static_cast<const __m128i*>(data)); }
+
 // Sixteen weights: bytes, or halves of bytes (a 64-byte piece holds a tile's even row in the low ones, the next in the high).
-__m128i load_weights(const LinearData& data, const uint8_t* panel, int64_t index) {
-  if (!data.four_bit) return _mm_load_si128(reinterpret_cast<const __m128i*>(panel + index));
-  const __m128i both = _mm_load_si128(reinterpret_cast<const __m128i*>(panel + index / 128 * 64 + index % 64));
+__m128i load_weights(const uint8_t* panel, int64_t index, const int8_t* offsets) {
+  if (offsets == nullptr) return load_sixteen(panel + index);
+  const __m128i both = load_sixteen(panel + index / 128 * 64 + index % 64);
   const __m128i chosen = index / 64 % 2 == 0 ? both : _mm_srli_epi16(both, 4);
-  const __m128i eight = _mm_set1_epi8(8);
-  return _mm_sub_epi8(_mm_xor_si128(_mm_and_si128(chosen, _mm_set1_epi8(15)), eight), eight);
+  const __m128i offset = load_sixteen(offsets + index / 1024 % 2 * 64 + index % 64);
+  return _mm_add_epi8(_mm_and_si128(chosen, _mm_set1_epi8(15)), offset);
 }
 
 // A panel (layout: avx512vnni/weights.h) to (inputs / 2, 32, 2) int16.
-void widen_panel(const LinearData& data, const uint8_t* panel, int16_t* to) {
+void widen_panel(const LinearData& data, int64_t panel, int16_t* to) {
+  const int64_t panel_bytes = data.blocks * block_depth * panel_columns / (data.four_bit ? 2 : 1);
+  const uint8_t* weights = static_cast<const uint8_t*>(data.weights) + panel * panel_bytes;
+  const int8_t* offsets = data.four_bit ? data.weight_offsets + panel * 128 : nullptr;
   for (int64_t block = 0; block < data.blocks; ++block)
     for (int64_t tile = 0; tile < 2; ++tile)
       for (int64_t step = 0; step < 16; ++step)
         for (int64_t column = 0; column < 16; column += 4) {
           const int64_t index = (block * 2 + tile) * 1024 + step * 64 + column * 4;
           int16_t* even_pair = to + (block * 32 + step * 2) * 64 + (tile * 16 + column) * 2;
-          widen_weights(load_weights(data, panel, index), even_pair, even_pair + 64);
+          widen_weights(load_weights(weights, index, offsets), even_pair, even_pair + 64);
         }
 }
 
@@ -84,7 +89,7 @@ void multiply_words_avx2(int64_t rows, const int16_t* left, int64_t left_stride,
 }
 
 void linear_avx2(const LinearData& data, int64_t rows, const ConstRows& x, const ConstRows& second, const Rows& out) {
-  const int64_t depth = data.blocks * block_depth, panel_bytes = depth * panel_columns / (data.four_bit ? 2 : 1);
+  const int64_t depth = data.blocks * block_depth;
   auto* inputs = static_cast<int16_t*>(thread_scratch(Scratch::wide_inputs, least(rows, rows_at_once) * depth * 2));
   auto* weights = static_cast<int16_t*>(thread_scratch(Scratch::weights, depth * panel_columns * 2));
   alignas(32) int32_t accumulators[rows_at_once * panel_columns];
@@ -92,7 +97,7 @@ void linear_avx2(const LinearData& data, int64_t rows, const ConstRows& x, const
     const int64_t count = least(rows_at_once, rows - row);
     widen_rows(data, count, x, row, inputs);
     for (int64_t panel = 0; panel < data.panels; ++panel) {
-      widen_panel(data, static_cast<const uint8_t*>(data.weights) + panel * panel_bytes, weights);
+      widen_panel(data, panel, weights);
       multiply_words_avx2(count, inputs, depth, weights, depth / 2, accumulators, panel_columns);
       finish_panel_avx2(data.epilogue, panel, accumulators, panel_columns, row, count, second, out);
     }

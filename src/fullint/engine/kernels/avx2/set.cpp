@@ -3,6 +3,6 @@
 
 namespace fullint::detail {
 
-const InstructionSet instruction_set_avx2{linear_avx2, false, finish_avx2, layer_norm_avx2, nullptr, &attention_avx2};
+const InstructionSet instruction_set_avx2{linear_avx2, false, finish_avx2, layer_norm_avx2, nullptr, word_lookup_avx2, &attention_avx2};
 
 }  // namespace fullint::detail

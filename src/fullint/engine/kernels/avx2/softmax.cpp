@@ -1,6 +1,7 @@
 #include "avx2/softmax.h"
 
 #include "avx2/epilogue.h"
+#include "avx2/gather.h"
 
 namespace fullint::detail {
 namespace {
@@ -129,20 +130,39 @@ int64_t log2_weights(int64_t padded_keys, int64_t keys, int32_t offset, const ui
   return total(high_sums) * 256 + total(low_sums);
 }
 
-// Levels of 16 keys: two gathers of 32 bits, of which one half each is used.
 __m256i levels_of(const AttentionData& data, __m256i logarithms) {
   const __m256i last = _mm256_set1_epi16(static_cast<int16_t>(least(data.table_entries, 65536) - 1));
-  const __m256i entries = _mm256_min_epu16(logarithms, last);
-  const auto* table = reinterpret_cast<const int*>(data.table);
-  const __m256i even = _mm256_i32gather_epi32(table, low_halves(entries), 2);
-  const __m256i odd = _mm256_i32gather_epi32(table, high_halves(entries), 2);
-  return _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xaa);
+  return gather_words(data.table, _mm256_min_epu16(logarithms, last));
+}
+
+// Panels of 32 scores from tile order to natural order, in place.
+void to_natural_order(int64_t padded_keys, int32_t* scores) {
+  for (int64_t key = 0; key < padded_keys; key += 32) {
+    const HalfAccumulators low = load_half(scores + key, 0), high = load_half(scores + key, 1);
+    auto* to = reinterpret_cast<__m256i*>(scores + key);
+    _mm256_store_si256(to, _mm256_permute2x128_si256(low.first, low.second, 0x20));
+    _mm256_store_si256(to + 1, _mm256_permute2x128_si256(low.first, low.second, 0x31));
+    _mm256_store_si256(to + 2, _mm256_permute2x128_si256(high.first, high.second, 0x20));
+    _mm256_store_si256(to + 3, _mm256_permute2x128_si256(high.first, high.second, 0x31));
+  }
+}
+
+int64_t row_weights(const AttentionData& data, int64_t padded_keys, int32_t* scores, uint16_t* results, int16_t* weights) {
+  to_natural_order(padded_keys, scores);
+  data.row_softmax_function(data.row_softmax, {data.pre_shift, data.multiplier, data.shift}, data.keys, scores, results);
+  const auto result_at = [&](int64_t key) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(results + key)); };
+  if (!has_two_parts(data)) return store_codes(padded_keys, data.keys, weights, result_at);
+  const __m256i low_bytes = _mm256_set1_epi16(255);
+  const int64_t high = store_codes(padded_keys, data.keys, weights, [&](int64_t key) { return _mm256_srli_epi16(result_at(key), 8); });
+  return 256 * high + store_codes(padded_keys, data.keys, weights + padded_keys,
+                                  [&](int64_t key) { return _mm256_and_si256(result_at(key), low_bytes); });
 }
 
 }  // namespace
 
-int64_t softmax_row_avx2(const AttentionData& data, const int32_t* scores, int16_t* weights, uint16_t* distances) {
+int64_t softmax_row_avx2(const AttentionData& data, int32_t* scores, int16_t* weights, uint16_t* distances) {
   const int64_t keys = data.keys, padded_keys = (keys + 31) / 32 * 32;
+  if (data.kind == AttentionKind::row_softmax) return row_weights(data, padded_keys, scores, distances, weights);
   const Distances distances_of(data, maximum_of(scores, padded_keys));
   const auto distances_at = [&](int64_t key) { return distances_of(load_half(scores + key / 32 * 32, key / 16 % 2)); };
   if (data.kind == AttentionKind::exponentials)

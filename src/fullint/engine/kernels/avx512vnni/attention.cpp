@@ -46,7 +46,9 @@ class ScoreChanges {
     const int64_t zero_query = data.zero_query + left_offset(unit, data.query_type);
     const int64_t largest_query = 255 + magnitude(zero_query);
     const int64_t worst = data.depth * (largest_query * 255 + magnitude(zero_query * zero_key_));
-    has_row_term_ = zero_key_ != 0 && (data.has_addend || data.requantizes_scores || worst > INT32_MAX);
+    // Softmaxes in rows/ may take scores as they are, and not only their differences.
+    const bool is_read = data.has_addend || data.requantizes_scores || data.kind == AttentionKind::row_softmax;
+    has_row_term_ = zero_key_ != 0 && (is_read || worst > INT32_MAX);
   }
 
   bool any() const { return data_.has_addend || data_.requantizes_scores || has_row_term_; }

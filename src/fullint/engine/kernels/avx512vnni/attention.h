@@ -59,8 +59,8 @@ void attention_run_avx512(const AttentionData& data, const MatrixUnit& unit, int
 
 // Scores (padded to panels, each in tile order; padding holds INT32_MIN) of one row to weights for the product with v.
 // `weights` has key_blocks * 64 bytes, and for weights of two bytes as many again: high ones first, then low ones.
-// `distances` is room for as many int16. Returns the sum of the weights.
-int64_t softmax_row_avx512(const AttentionData& data, int32_t maximum, const int32_t* scores, uint8_t* weights,
+// `distances` is room for as many int16. The scores may be changed. Returns the sum of the weights.
+int64_t softmax_row_avx512(const AttentionData& data, int32_t maximum, int32_t* scores, uint8_t* weights,
                            uint16_t* distances);
 int32_t row_maximum_avx512(const AttentionData& data, const int32_t* scores);
 

@@ -1,6 +1,7 @@
 // One row of scores to attention weights, 32 at a time in 16-bit lanes.
 #include "avx512vnni/attention.h"
 #include "avx512vnni/epilogue.h"
+#include "avx512vnni/gather.h"
 #include "fixed_point.h"
 
 namespace fullint::detail {
@@ -149,24 +150,19 @@ int64_t log2_weights(int64_t keys, int64_t padded_keys, int32_t offset, const ui
   return int64_t{_mm512_reduce_add_epi32(high_sums)} * 256 + _mm512_reduce_add_epi32(low_sums);
 }
 
-// Levels of 32 keys: two gathers of 32 bits, of which one half each is used.
 __m512i levels_of(const AttentionData& data, __m512i logarithms) {
   const __m512i last = _mm512_set1_epi16(static_cast<int16_t>(least(data.table_entries, 65536) - 1));
-  const __m512i entries = _mm512_min_epu16(logarithms, last);
-  const __m512i low_half = _mm512_set1_epi32(0xffff);
-  const __m512i even = _mm512_i32gather_epi32(_mm512_and_si512(entries, low_half), data.table, 2);
-  const __m512i odd = _mm512_i32gather_epi32(_mm512_srli_epi32(entries, 16), data.table, 2);
-  return _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16));
+  return gather_words(data.table, _mm512_min_epu16(logarithms, last));
 }
 
-// Levels as bytes, or as their high bytes and then their low bytes.
-int64_t table_weights(const AttentionData& data, int32_t log2_sum, const uint16_t* distances, uint8_t* weights) {
+// Levels (32 words from a key on) as bytes, or as their high bytes and then their low bytes.
+template <typename Levels>
+int64_t level_weights(const AttentionData& data, const Levels& levels, uint8_t* weights) {
   const int64_t keys = data.keys, padded_keys = (keys + 63) / 64 * 64;
-  const __m512i start = _mm512_set1_epi16(static_cast<int16_t>(log2_sum)), low_byte = _mm512_set1_epi16(255);
+  const __m512i low_byte = _mm512_set1_epi16(255);
   __m512i high_sums = _mm512_setzero_si512(), low_sums = high_sums;
   const auto levels_at = [&](int64_t key) {
-    if (key >= keys) return _mm512_setzero_si512();
-    return masked(key, keys, levels_of(data, _mm512_add_epi16(_mm512_load_si512(distances + key), start)));
+    return key >= keys ? _mm512_setzero_si512() : masked(key, keys, levels(key));
   };
   for (int64_t key = 0; key < keys; key += 64) {
     const __m512i first = levels_at(key), last = levels_at(key + 32);
@@ -179,6 +175,22 @@ int64_t table_weights(const AttentionData& data, int32_t log2_sum, const uint16_
     _mm512_store_si512(weights + key, high);
   }
   return int64_t{_mm512_reduce_add_epi32(high_sums)} * 256 + _mm512_reduce_add_epi32(low_sums);
+}
+
+int64_t table_weights(const AttentionData& data, int32_t log2_sum, const uint16_t* distances, uint8_t* weights) {
+  const __m512i start = _mm512_set1_epi16(static_cast<int16_t>(log2_sum));
+  return level_weights(
+      data, [&](int64_t key) { return levels_of(data, _mm512_add_epi16(_mm512_load_si512(distances + key), start)); }, weights);
+}
+
+int64_t row_weights(const AttentionData& data, int32_t* scores, uint16_t* results, uint8_t* weights) {
+  for (int64_t key = 0; key < data.keys; key += 32) {
+    const Accumulators natural = to_natural_order(load_accumulators(scores + key));
+    _mm512_store_si512(scores + key, natural.first);
+    _mm512_store_si512(scores + key + 16, natural.second);
+  }
+  data.row_softmax_function(data.row_softmax, {data.pre_shift, data.multiplier, data.shift}, data.keys, scores, results);
+  return level_weights(data, [&](int64_t key) { return _mm512_load_si512(results + key); }, weights);
 }
 
 int64_t exponential_weights(int64_t keys, const int32_t* scores, const Distances& distances_of, uint8_t* weights) {
@@ -196,9 +208,10 @@ int32_t row_maximum_avx512(const AttentionData& data, const int32_t* scores) {
   return _mm512_reduce_max_epi32(largest_lanes(scores, (data.keys + 31) / 32));
 }
 
-int64_t softmax_row_avx512(const AttentionData& data, int32_t maximum, const int32_t* scores, uint8_t* weights,
+int64_t softmax_row_avx512(const AttentionData& data, int32_t maximum, int32_t* scores, uint8_t* weights,
                            uint16_t* distances) {
   const int64_t keys = data.keys;
+  if (data.kind == AttentionKind::row_softmax) return row_weights(data, scores, distances, weights);
   const Distances distances_of(data, _mm512_set1_epi32(maximum));
   if (data.kind == AttentionKind::exponentials) return exponential_weights(keys, scores, distances_of, weights);
   const int64_t row_sum = store_distances(keys, scores, distances_of, distances);

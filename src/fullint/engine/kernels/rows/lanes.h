@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "row_softmax.h"
+#include "row_operations.h"
 
 namespace fullint::detail {
 namespace {
@@ -25,7 +25,7 @@ class RoundedShift {
 // fixed_point.requantize with 16-bit intermediates, and one factor for all lanes.
 class Rescaling {
  public:
-  explicit Rescaling(ScoreFactor factor) : before_(factor.pre_shift), after_(factor.shift), multiplier_(factor.multiplier) {}
+  explicit Rescaling(ScalarFactor factor) : before_(factor.pre_shift), after_(factor.shift), multiplier_(factor.multiplier) {}
   int32_t operator()(int32_t value) const { return after_(clip_to(before_(value), -32768, 32767) * multiplier_); }
 
  private:

@@ -6,9 +6,14 @@
 
 namespace fullint::detail::FULLINT_SET {
 
-void e2softmax(const RowSoftmax&, ScoreFactor, int64_t columns, int32_t* scores, uint16_t* results);
-void shiftmax(const RowSoftmax&, ScoreFactor, int64_t columns, int32_t* scores, uint16_t* results);
+void e2softmax(const RowSoftmax&, ScalarFactor, int64_t columns, int32_t* scores, uint16_t* results);
+void itamax(const RowSoftmax&, ScalarFactor, int64_t columns, int32_t* scores, uint16_t* results);
+void shiftmax(const RowSoftmax&, ScalarFactor, int64_t columns, int32_t* scores, uint16_t* results);
 
-void ailayernorm(const AiLayerNorm&, int64_t rows, const ConstRows& x, const Rows& out);
+void ailayernorm(const RowNormData&, int64_t rows, const ConstRows& x, const Rows& out);
+void i_layernorm(const RowNormData&, int64_t rows, const ConstRows& x, const Rows& out);
+
+void ibert_gelu(const RowGelu&, const RowTypes&, int64_t rows, const ConstRows& x, const Rows& out);
+void shiftgelu(const RowGelu&, const RowTypes&, int64_t rows, const ConstRows& x, const Rows& out);
 
 }  // namespace fullint::detail::FULLINT_SET

@@ -9,7 +9,7 @@ namespace {
 // Of how far a score, or an input, is below the largest.
 class ShiftExponential {
  public:
-  ShiftExponential(ScoreFactor factor, int32_t fraction_bits, int32_t octaves, bool natural)
+  ShiftExponential(ScalarFactor factor, int32_t fraction_bits, int32_t octaves, bool natural)
       : rescaled_(factor), fraction_bits_(fraction_bits), octaves_(octaves), natural_(natural ? -1 : 0) {}
 
   int32_t operator()(int32_t below) const {

@@ -5,7 +5,7 @@
 
 namespace fullint::detail::FULLINT_SET {
 
-void shiftmax(const RowSoftmax& softmax, ScoreFactor factor, int64_t columns, int32_t* scores, uint16_t* results) {
+void shiftmax(const RowSoftmax& softmax, ScalarFactor factor, int64_t columns, int32_t* scores, uint16_t* results) {
   const ShiftExponential exponential(factor, softmax.fraction_bits, softmax.octaves, softmax.natural != 0);
   const int32_t maximum = largest_of(scores, columns);
   uint32_t sum = 0;
