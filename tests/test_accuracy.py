@@ -66,7 +66,13 @@ def labels_of(folder: ImageFolder, source: ModelSource) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("recipe", "least_agreement", "largest_loss"),
-    [("default", 98.0, 0.4), ("fq-vit-888", 95.7, 0.7), ("fq-vit", 95.5, 0.7)],
+    [
+        ("default", 98.0, 0.4),
+        ("fq-vit-888", 95.7, 0.7),
+        ("fq-vit", 95.5, 0.7),
+        ("sole", 93.5, 1.5),
+        ("i-vit", 93.5, 2.0),
+    ],
 )
 def test_plain_crops(
     real_data: Path, source: ModelSource, recipe: str, least_agreement: float, largest_loss: float

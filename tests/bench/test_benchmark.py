@@ -157,6 +157,41 @@ class TestRunBenchmark:
             "broken": "it failed with RuntimeError: no such operator",
         }
 
+    def test_an_older_instruction_set_is_for_all_or_not_at_all(self, model):
+        def prepare(task):
+            return lambda: time.sleep(0.001)
+
+        peers = [Peer("obeys", "", prepare), Peer("does not", "", prepare, obeys_isa=False)]
+        results = run_benchmark(
+            model,
+            batches=[1],
+            threads=[1],
+            rounds=1,
+            isa="portable",
+            peers=peers,
+            float_model=object(),
+        )
+        assert results.isa == "portable"
+        assert {m.name for m in results.measurements} == {"fullint", "obeys"}
+        assert "always uses all instructions" in results.skipped["does not"]
+
+    def test_peers_may_keep_files(self, model, tmp_path):
+        def prepare(task):
+            (task.folder / "converted").touch()
+            return lambda: time.sleep(0.001)
+
+        peers = [Peer("keeper", "", prepare)]
+        run_benchmark(
+            model,
+            batches=[1],
+            threads=[1],
+            rounds=1,
+            peers=peers,
+            float_model=object(),
+            folder=tmp_path,
+        )
+        assert (tmp_path / "converted").exists()
+
     def test_refusals(self, model):
         with pytest.raises(FullintError, match="batches"):
             run_benchmark(model, batches=[0])
@@ -166,11 +201,11 @@ class TestRunBenchmark:
             run_benchmark(model, images=np.zeros((1, 2, 2, 3)))
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("name", ["torch-fp32", "torch-bf16", "openvino-f32"])
+    @pytest.mark.parametrize("name", ["torch-fp32", "torch-bf16", "openvino-f32", "torchao-int8"])
     def test_real_peers(self, model, name):
         torch = pytest.importorskip("torch")
-        if name.startswith("openvino"):
-            pytest.importorskip("openvino")
+        if name.startswith(("openvino", "torchao")):
+            pytest.importorskip(name.split("-")[0])
         network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 5)).eval()
         results = run_benchmark(
             model, batches=[2], threads=[1], rounds=1, peers=find_peers([name]), float_model=network

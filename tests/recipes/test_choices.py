@@ -10,7 +10,7 @@ import pytest
 
 from fullint.errors import FullintError
 from fullint.recipes import find_recipe, list_recipes, with_operations
-from fullint.recipes.choices import GELUS, LAYER_NORMS, SOFTMAXES
+from fullint.recipes.choices import GELUS, LAYER_NORMS, SOFTMAXES, operation_names
 from fullint.recipes.yaml_file import read_recipe
 
 from ..small_models import changed, with_roles
@@ -24,6 +24,10 @@ def test_every_recipe_takes_every_operation(name: str) -> None:
         assert recipe.name == f"{name}+{softmax}+{layer_norm}+{gelu}"
         assert recipe.softmax.type == softmax.replace("log-int", "exact")
         assert (recipe.layer_norm.type, recipe.gelu.type) == (layer_norm, gelu)
+        named = operation_names(recipe)
+        if softmax == "exact":  # the exact softmax on log2 codes is log-int-softmax
+            assert named.pop("softmax") in ("exact", "log-int")
+        assert set(named.values()) <= {softmax, layer_norm, gelu}
 
 
 @pytest.mark.parametrize("name", list_recipes())

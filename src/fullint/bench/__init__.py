@@ -1,6 +1,7 @@
 """Measuring speed: the engine beside what a user would otherwise run, in one process, by turns."""
 
 from fullint.bench.benchmark import run_benchmark
+from fullint.bench.instruction_sets import hold_peers_to
 from fullint.bench.peers import PEERS, find_peers
 from fullint.bench.results import BenchmarkResults, Measurement, load_results, save_results
 
@@ -9,6 +10,7 @@ __all__ = [
     "BenchmarkResults",
     "Measurement",
     "find_peers",
+    "hold_peers_to",
     "load_results",
     "run_benchmark",
     "save_results",

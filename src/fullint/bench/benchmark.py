@@ -24,6 +24,8 @@ from fullint.integer.model import IntegerModel
 if TYPE_CHECKING:
     from torch import nn
 
+_DISOBEYS = "it always uses all instructions of the processor"
+
 # Called with what is being done, rounds done, rounds in all.
 Progress = Callable[[str, int, int], None]
 
@@ -37,6 +39,7 @@ def run_benchmark(
     isa: str | None = None,
     peers: Sequence[Peer] = (),
     float_model: nn.Module | None = None,
+    folder: Path | None = None,
     images: np.ndarray | None = None,
     mean: Sequence[float] = (0.5, 0.5, 0.5),
     std: Sequence[float] = (0.5, 0.5, 0.5),
@@ -48,9 +51,12 @@ def run_benchmark(
         model: the integer model. The engine starts from uint8 pixels, preparation included.
         batches, threads: sizes to measure; every pair.
         rounds: turns each candidate gets (see `measure_by_turns`).
-        isa: instruction set of the engine; default: the best.
+        isa: instruction set of the engine; default: the best. Peers must have been held to the same
+            one, before they were imported (`hold_peers_to`); those that cannot be are skipped.
         peers: what to compare with (`find_peers`); they run `float_model`, in evaluation mode, and
             start from normalised float32 images: their preparation is not timed.
+        folder: where peers keep the model in their own formats, of one model and image size only,
+            for the next benchmark; default: nowhere.
         images: uint8 (N, height, width, channels); also what peers calibrate on. Default: noise.
         mean, std: of the peers' normalisation.
 
@@ -65,15 +71,16 @@ def run_benchmark(
     pixels = _pixels(model, images, max(batches))
     normalised = _normalised(pixels, mean, std)
     measurements: list[Measurement] = []
-    skipped: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    skipped = {} if isa is None else {p.name: _DISOBEYS for p in peers if not p.obeys_isa}
+    with tempfile.TemporaryDirectory() as temporary:
+        kept = folder or Path(temporary)
         for count, batch in itertools.product(threads, batches):
             runs: dict[str, Run] = {ENGINE: _engine_run(model, pixels, batch, count, isa)}
             with ExitStack() as stack:
                 for peer in peers:
                     assert float_model is not None
                     _report(progress, f"batch {batch}, threads {count}: {peer.name}", 0, rounds)
-                    task = PeerTask(float_model, normalised, batch, count, Path(folder), stack)
+                    task = PeerTask(float_model, normalised, batch, count, kept, stack)
                     _prepare(peer, task, runs, skipped)
                 report = functools.partial(_report, progress, f"batch {batch}, threads {count}")
                 samples = measure_by_turns(runs, rounds=rounds, progress=report)

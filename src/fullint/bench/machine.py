@@ -12,11 +12,16 @@ from pathlib import Path
 from fullint.engine import supported_isas
 from fullint.version import __version__
 
-PACKAGES = ("numpy", "torch", "timm", "openvino", "nncf", "onnxruntime", "onnx", "onnxscript")
+PACKAGES = (
+    *("numpy", "torch", "torchao", "timm"),
+    *("openvino", "nncf", "onnxruntime", "onnx", "onnxscript"),
+)
 # What changes the speed of runtimes from outside.
 VARIABLES = (
     "FULLINT_ISA",
     "ONEDNN_MAX_CPU_ISA",
+    "ATEN_CPU_CAPABILITY",
+    "MKL_ENABLE_INSTRUCTIONS",
     "OMP_NUM_THREADS",
     "OMP_WAIT_POLICY",
     "KMP_BLOCKTIME",

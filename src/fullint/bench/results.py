@@ -13,7 +13,7 @@ from fullint.errors import FullintError
 from fullint.integer.output_directory import replace_file
 
 ENGINE = "fullint"
-SCHEMA = 1
+SCHEMA = 2  # 1 had no bytes in its profile
 
 
 @dataclass(frozen=True)

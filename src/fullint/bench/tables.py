@@ -34,7 +34,7 @@ def times_table(results: BenchmarkResults) -> Table:
 
 def profile_table(results: BenchmarkResults) -> Table:
     """What takes the engine's time, and how fast its matrix products are."""
-    table = _table("one image, one thread", "steps", "ms", "share", "M mult-adds", "GOPS")
+    table = _table("one image, one thread", "steps", "ms", "share", "M mult-adds", "GOPS", "GB/s")
     for step in results.profile:
         operations, seconds = step["operations"], step["seconds"]
         known = operations > 0 and seconds > 0
@@ -45,6 +45,7 @@ def profile_table(results: BenchmarkResults) -> Table:
             f"{100 * step['share']:.1f} %",
             f"{operations / 2e6:.1f}" if known else "",
             f"{operations / seconds / 1e9:.0f}" if known else "",
+            f"{step['bytes'] / seconds / 1e9:.1f}" if seconds > 0 else "",
         )
     return table
 

@@ -11,18 +11,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 
 from fullint import engine
 from fullint.bench import PEERS, BenchmarkResults, find_peers, run_benchmark, save_results
 from fullint.bench.chart import draw_chart
+from fullint.bench.instruction_sets import hold_peers_to
 from fullint.bench.peers import Peer
 from fullint.bench.results import ENGINE
 from fullint.bench.tables import profile_table, times_table
-from fullint.cli.console import StepProgress, print_facts, printable, warn
-from fullint.cli.extra import quantize_extra
+from fullint.cli.bench_models import (
+    CALIBRATION_IMAGES,
+    float_model,
+    noise,
+    quantized,
+    weights_used,
+)
+from fullint.cli.console import print_facts, printable, warn
 from fullint.cli.interrupts import interrupts
 from fullint.cli.options import Checkpoint, RecipeName
 from fullint.data import Preprocessing
@@ -32,8 +38,6 @@ from fullint.integer.output_directory import check_output
 
 if TYPE_CHECKING:
     from fullint.sources import ModelSource
-
-_CALIBRATION_IMAGES = 16
 
 
 def bench(
@@ -87,6 +91,15 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    isa: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Hold the engine and the peers to an instruction set: avx2, avx512vnni or amx.  "
+            "[FULLINT_ISA, or the best]",
+            show_default=False,
+        ),
+    ] = None,
     rounds: Annotated[
         int, typer.Option(min=1, help="Turns of each runtime; more make medians steadier.")
     ] = 10,
@@ -101,14 +114,15 @@ def bench(
 
     All run the same model on the same images of noise, by turns, at every batch size with every
     number of threads. A timm model is quantized first, with ranges measured on noise. Times are
-    medians of single runs. FULLINT_ISA chooses the engine's instruction set, ONEDNN_MAX_CPU_ISA
-    that of most peers, OMP_WAIT_POLICY how torch's threads wait (here PASSIVE unless it is set).
+    medians of single runs. Peers that cannot be held to an instruction set are left out with --isa.
+    OMP_WAIT_POLICY says how torch's threads wait (here PASSIVE unless it is set).
 
     \b
     Examples:
       fullint bench deit_tiny_patch16_224 --random-weights
       fullint bench deit_tiny_patch16_224 --checkpoint W.safetensors --peers 'openvino-*,torch-*' \\
           --batch 1 --batch 16 --threads 1 --threads 2 -o speed/
+      fullint bench deit_tiny_patch16_224 --random-weights --isa avx2 --peers '*-f*32,*-int8'
       fullint bench out/ --peers none
       fullint bench out/ --reference deit_tiny_patch16_224 --checkpoint W.safetensors
     """
@@ -126,30 +140,26 @@ def bench(
             "fullint's native engine is not installed, so there is nothing to measure; "
             "reinstall fullint with a C++ compiler present"
         )
+    if isa is not None and chosen:
+        hold_peers_to(isa)
     source: ModelSource | None = None
     if folder is None:
-        integer, source = _quantized(model, checkpoint, random_weights, recipe, img_size)
+        integer, source = quantized(model, checkpoint, random_weights, recipe, img_size)
     else:
         integer = load_model(folder)
         if chosen and float_name is not None:
-            source = _float_model(float_name, checkpoint, random_weights, integer)
-    results = _measured(integer, source, chosen, batch or [1, 16], threads or [1, 2], rounds)
+            source = float_model(float_name, checkpoint, random_weights, integer)
+    results = _measured(integer, source, chosen, batch or [1, 16], threads or [1, 2], rounds, isa)
     told = (
         f"recipe {integer.metadata.provenance.recipe or 'unknown'}, "
         + ("saved model" if folder is not None else "ranges of noise")
         + ("" if source is None else f"; float model {source.name}, ")
-        + ("" if source is None else _weights(checkpoint, random_weights))
+        + ("" if source is None else weights_used(checkpoint, random_weights))
     )
     results = replace(results, settings={ENGINE: told} | results.settings)
     _print_results(results)
     if files is not None:
         _save(results, *files)
-
-
-def _weights(checkpoint: Path | None, random_weights: bool) -> str:
-    if random_weights:
-        return "random weights"
-    return "timm's weights" if checkpoint is None else f"weights of {checkpoint.name}"
 
 
 def _refuse_contradictions(
@@ -192,45 +202,6 @@ def _output_files(output: Path | None, model: Path) -> tuple[Path, Path] | None:
     return files
 
 
-def _quantized(
-    name: str, checkpoint: Path | None, random_weights: bool, recipe: str, img_size: int | None
-) -> tuple[IntegerModel, ModelSource]:
-    options: dict[str, Any] = {} if img_size is None else {"img_size": img_size}
-    with StepProgress() as progress, quantize_extra():
-        import fullint
-        from fullint.recipes import find_recipe
-
-        chosen = find_recipe(recipe)
-        progress("load", 0, 1)
-        source = fullint.load_timm_model(name, checkpoint, pretrained=not random_weights, **options)
-        progress("load", 1, 1)
-        spec = source.preprocessing
-        shape = (_CALIBRATION_IMAGES, spec.height, spec.width, spec.channels)
-        return fullint.quantize(source, _noise(shape), recipe=chosen, progress=progress), source
-
-
-def _float_model(
-    name: str, checkpoint: Path | None, random_weights: bool, model: IntegerModel
-) -> ModelSource:
-    with quantize_extra():
-        from fullint.sources import load_reference, load_timm_model
-
-        if not random_weights:
-            return load_reference(name, checkpoint, model.input_size, model.classes)
-        height, width, channels = model.input_size
-        return load_timm_model(
-            name,
-            pretrained=False,
-            num_classes=model.classes,
-            in_chans=channels,
-            img_size=height if height == width else (height, width),
-        )
-
-
-def _noise(shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-
-
 def _measured(
     model: IntegerModel,
     source: ModelSource | None,
@@ -238,21 +209,23 @@ def _measured(
     batches: Sequence[int],
     threads: Sequence[int],
     rounds: int,
+    isa: str | None,
 ) -> BenchmarkResults:
     spec = source.preprocessing if source is not None else None
     if spec is None and model.preprocessing is not None:
         spec = Preprocessing.from_dict(model.preprocessing)
     statistics: dict[str, Any] = {} if spec is None else {"mean": spec.mean, "std": spec.std}
-    count = max(_CALIBRATION_IMAGES, *batches)
+    count = max(CALIBRATION_IMAGES, *batches)
     with contextlib.redirect_stdout(sys.stderr):  # peers talk; stdout is for the results
         return run_benchmark(
             model,
             batches=sorted(set(batches)),
             threads=sorted(set(threads)),
             rounds=rounds,
+            isa=isa,
             peers=peers,
             float_model=None if source is None else source.model,
-            images=_noise((count, *model.input_size)),
+            images=noise((count, *model.input_size)),
             progress=_PlainProgress(),
             **statistics,
         )

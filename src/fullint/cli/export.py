@@ -10,10 +10,8 @@ import numpy as np
 import typer
 
 from fullint.cli.extra import hardware_extra
+from fullint.cli.model_run import run_model
 from fullint.cli.options import Artefact
-from fullint.data import ImageFolder, ImageLoader, Preprocessing
-from fullint.errors import FullintError
-from fullint.integer.model import IntegerModel, load_model
 
 
 class Form(StrEnum):
@@ -23,9 +21,12 @@ class Form(StrEnum):
 
 
 class UnitName(StrEnum):
-    """Units whose vectors come from a model's run."""
+    """Units; all but `ailayernorm` take rows from any model with a softmax or an 8-bit stream."""
 
     e2softmax = "e2softmax"
+    log2_softmax = "log2_softmax"
+    ailayernorm = "ailayernorm"
+    layer_norm = "layer_norm"
 
 
 def export(
@@ -45,40 +46,26 @@ def export(
 ) -> None:
     """Write a hardware unit as Verilog, with a test bench that checks itself.
 
-    Its vectors are rows of a run of the model, and what the integer operation makes of them: random
-    rows of all layers and heads.
+    Its vectors are rows of a run of the model, and what the integer operation makes of them: of all
+    softmax layers and heads, or of the LayerNorm in the middle of the model.
 
     \b
     Examples:
+      fullint quantize deit_tiny_patch16_224 --recipe sole --data-dir images/ -o out/
       fullint export out/ --to verilog --unit e2softmax --lanes 8 -o rtl/ --data-dir images/
       cd rtl && iverilog -g2005-sv -o test e2softmax.v e2softmax_test.v && vvp test
     """
     with hardware_extra():
-        from fullint.hardware.cases import E2SoftmaxCase
+        from fullint.hardware.cases import chosen_rows
+        from fullint.hardware.model_cases import case_of
         from fullint.hardware.verilog import export_verilog
-        from fullint.hardware.workload import softmax_rows
-    model = load_model(artefact)
-    case = E2SoftmaxCase(lanes, 1)
-    codes = softmax_rows(model.program, _pixels(model, data_dir), case.fraction_bits)
-    chosen = np.random.default_rng(0).permutation(len(codes))[:rows]
-    case = E2SoftmaxCase(lanes, codes.shape[-1], name=unit.value)
-    written = export_verilog(case, case.vectors(codes[chosen]), output)
+    run = run_model(artefact, data_dir)
+    case = case_of(unit.value, run, lanes)
+    found = case.model_vectors(run)
+    vectors = found[len(found) // 2]
+    chosen = np.random.default_rng(0).permutation(vectors.rows)[:rows]
+    written = export_verilog(case, chosen_rows(vectors, chosen), output)
     typer.echo(
-        f"{len(chosen)} rows of {codes.shape[-1]}; wrote "
+        f"{len(chosen)} rows of {case.row_length}; wrote "
         f"{', '.join(path.name for path in written)} to {output}"
     )
-
-
-def _pixels(model: IntegerModel, data_dir: Path | None) -> np.ndarray:
-    """One image, decoded as the model wants it."""
-    if data_dir is None:
-        shape = (1, *model.input_size)
-        return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    if model.preprocessing is None:
-        raise FullintError(
-            "the model does not say how its images are prepared; leave --data-dir out"
-        )
-    preprocessing = Preprocessing.from_dict(model.preprocessing)
-    paths = ImageFolder.scan(data_dir).paths[:1]
-    images, _ = next(iter(ImageLoader(paths, preprocessing, batch_size=1)))
-    return images

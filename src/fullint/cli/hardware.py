@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from fullint.cli.console import print_table
 from fullint.cli.extra import hardware_extra
-
-if TYPE_CHECKING:
-    from fullint.hardware.report import UnitReport
+from fullint.cli.model_run import run_model
 
 
 def hardware(
@@ -36,65 +34,76 @@ def hardware(
     clock_gating: Annotated[
         bool, typer.Option(help="Gate the clocks of registers, not their inputs.")
     ] = True,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Saved model whose rows the gates are sent; without, random rows.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Images for the model's run; without, random pixels.", show_default=False
+        ),
+    ] = None,
+    accuracy: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file with columns unit, top1 and agreement, to show beside the area.",
+            show_default=False,
+        ),
+    ] = None,
+    results_file: Annotated[
+        Path | None, typer.Option(help="Also write the table to this CSV file.")
+    ] = None,
     chart: Annotated[
-        Path | None, typer.Option(help="Draw the areas to this PNG or SVG file.")
+        Path | None, typer.Option(help="Draw area and accuracy to this PNG or SVG file.")
     ] = None,
 ) -> None:
-    """Synthesize the softmax and LayerNorm units: area, critical path, cycles a row.
+    """Synthesize the softmax and LayerNorm units: area, critical path, cycles and energy a row.
 
-    Each is first simulated against its NumPy operation. Yosys comes with 'fullint[hardware]'; a C++
-    compiler has to be there, and OpenSTA ('sta') for the critical path. A minute or two a unit.
+    The gates are simulated and compared with the NumPy operation; their toggles and the library's
+    energies give the energy of a row. Yosys comes with 'fullint[hardware]'; the critical path needs
+    OpenSTA ('sta'). Half a minute to five minutes a unit.
 
     \b
     Examples:
       fullint hardware --unit e2softmax
-      fullint hardware --liberty sky130_fd_sc_hd__tt_025C_1v80.lib.gz --chart units.png
+      fullint hardware --liberty sky130_fd_sc_hd__tt_025C_1v80.lib.gz --model out/ \
+          --data-dir images/ --chart units.png
     """
     with hardware_extra():
         from fullint.hardware.liberty import GATE_EQUIVALENTS, read_liberty
-        from fullint.hardware.report import characterize, default_cases, draw_chart
+        from fullint.hardware.report import characterize, default_cases
+        from fullint.hardware.results import (
+            COLUMNS,
+            draw_chart,
+            read_accuracy,
+            table_row,
+            write_csv,
+        )
     cases = default_cases(lanes, row_length, channels)
     names = [case.name for case in cases]
     for name in unit or []:
         if name not in names:
             raise typer.BadParameter(f"'{name}' is none of {', '.join(names)}")
+    known = read_accuracy(accuracy) if accuracy else {}
+    run = run_model(model, data_dir) if model else None
     with tempfile.TemporaryDirectory() as folder:
         library = read_liberty(liberty or GATE_EQUIVALENTS, Path(folder))
         reports = [
-            characterize(case, library, Path(folder), delay=delay, clock_gating=clock_gating)
+            characterize(
+                case, library, Path(folder), run=run, delay=delay, clock_gating=clock_gating
+            )
             for case in cases
             if not unit or case.name in unit
         ]
     typer.echo(
         f"cells: {library.name}, one gate equivalent is an area of {library.gate_equivalent}"
     )
-    print_table(
-        (
-            "unit",
-            "lanes",
-            "row",
-            "datapath GE",
-            "buffer GE",
-            "sum GE",
-            "area",
-            "ns",
-            "cycles a row",
-        ),
-        [_row(report) for report in reports],
-    )
+    print_table(COLUMNS, [table_row(report, known) for report in reports])
+    if results_file:
+        write_csv(reports, known, results_file)
     if chart:
-        draw_chart(reports, library.name, chart)
-
-
-def _row(report: UnitReport) -> tuple[object, ...]:
-    return (
-        report.name,
-        report.lanes,
-        report.row_length,
-        f"{report.datapath:,.0f}",
-        f"{report.buffer:,.0f}",
-        f"{report.datapath + report.buffer:,.0f}",
-        f"{report.area:,.0f}",
-        "" if report.nanoseconds is None else f"{report.nanoseconds:.2f}",
-        f"{report.cycles_per_row:.1f}",
-    )
+        draw_chart(reports, known, library.name, chart)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, ValueLike
 
 
 class Stage:
@@ -38,6 +38,12 @@ class Stage:
     def registers(self, values: Sequence[Value], name: str) -> list[Value]:
         """A register for each of the values."""
         return [self.register(value, f"{name}_{index}") for index, value in enumerate(values)]
+
+    def followed_by(self, name: str) -> Stage:
+        """The stage that takes every beat of this one."""
+        following = Stage(self._m, self.valid, name)
+        self.leaves_when(following.ready)
+        return following
 
     def leaves_when(self, ready: ValueLike) -> None:
         """Say when what follows takes this stage's beat."""
@@ -91,27 +97,55 @@ def tree_sum(values: Sequence[Value]) -> Value:
     return level[0]
 
 
-def fast_sum(m: Module, a: Value, b: Value, bits: int, name: str) -> Signal:
-    """The lowest `bits` bits of a + b; blocks of 6 bits wait for the carry only to choose."""
-    a, b = named(m, a, f"{name}_a"), named(m, b, f"{name}_b")
+def fast_sum(
+    m: Module, a: Value, b: Value, bits: int, name: str, carry_in: ValueLike = 0
+) -> Signal:
+    """The lowest `bits` bits of a + b + carry; blocks of 6 wait for their carry only to choose."""
+    a, b = extended(m, a, bits, f"{name}_a"), extended(m, b, bits, f"{name}_b")
     blocks: list[Value] = []
-    carry: Value = Const(0, 1)
+    carry: Value = Value.cast(carry_in)
     for start in range(0, bits, 6):
         first, second = a[start : start + 6], b[start : start + 6]
-        total = named(m, first + second, f"{name}_{start}")
+        total = named(m, first + second + (0 if start else carry), f"{name}_{start}")
         if start:
             more = named(m, first + second + 1, f"{name}_{start}_carried")
             total = named(m, Mux(carry, more, total), f"{name}_{start}_chosen")
-        blocks.append(total[: min(6, bits - start)])
-        carry = total[6] if len(total) > 6 else Const(0, 1)
+        blocks.append(total[: len(first)])
+        carry = total[len(first)]
     return named(m, Cat(*blocks), name)
 
 
-def rounded_shift(value: Value, bits: int) -> Value:
-    """Division by 2^bits, halves up."""
-    if bits == 0:
-        return value
-    return (value + (1 << (bits - 1))) >> bits
+def carry_save(m: Module, terms: Sequence[Value], bits: int, name: str) -> list[Value]:
+    """Two numbers whose sum is that of the terms, in the lowest `bits` bits; no carry travels."""
+    level: list[Value] = [
+        extended(m, term, bits, f"{name}_{index}") for index, term in enumerate(terms)
+    ]
+    depth = 0
+    while len(level) > 2:
+        following: list[Value] = []
+        for index in range(0, len(level) - 2, 3):
+            a, b, c = level[index : index + 3]
+            at = f"{name}_{depth}_{index}"
+            following.append(named(m, a ^ b ^ c, f"{at}_sum"))
+            following.append(named(m, (((a & b) | (c & (a | b))) << 1)[:bits], f"{at}_carry"))
+        level, depth = following + level[len(level) - len(level) % 3 :], depth + 1
+    return level
+
+
+def extended(m: Module, value: ValueLike, bits: int, name: str) -> Signal:
+    """The value in so many bits, cut off or with copies of its sign."""
+    signal = Signal(bits, name=name)
+    m.d.comb += signal.eq(value)
+    return signal
+
+
+def product_parts(value: Value, factor: Value, bits: int) -> list[Value]:
+    """Products with `bits` bits of the factor each, in their places: their sum is the product."""
+    starts = range(0, len(factor), bits)
+    parts = [factor[start : start + bits] for start in starts]
+    if factor.shape().signed:
+        parts[-1] = parts[-1].as_signed()
+    return [(value * part) << start for start, part in zip(starts, parts, strict=True)]
 
 
 def saturated(m: Module, value: Value, bits: int, name: str) -> Value:
@@ -120,6 +154,17 @@ def saturated(m: Module, value: Value, bits: int, name: str) -> Value:
     if len(value) <= bits:
         return value
     return Mux(value[bits:].any(), (1 << bits) - 1, value[:bits])
+
+
+def saturated_signed(m: Module, value: Value, bits: int, name: str) -> Value:
+    """A signed value as one of `bits` bits, the nearest where it does not fit."""
+    value = named(m, value, name)
+    if len(value) <= bits:
+        return value
+    sign, above = value[-1], value[bits - 1 : -1]
+    fits = named(m, above == sign.replicate(len(above)), f"{name}_fits")
+    largest = Cat((~sign).replicate(bits - 1), sign)
+    return Mux(fits, value[:bits], largest).as_signed()
 
 
 def clamped(m: Module, value: Value, low: int, high: int, name: str) -> Value:

@@ -1,33 +1,30 @@
-"""What units cost in gates, time and clock cycles."""
+"""What units cost in gates, time, clock cycles, energy and accuracy."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fullint.errors import FullintError
-from fullint.hardware.cases import (
-    AILayerNormCase,
-    Case,
-    E2SoftmaxCase,
-    LayerNormCase,
-    Log2SoftmaxCase,
-)
+from fullint.hardware.cases import Case, chosen_rows
+from fullint.hardware.energy import switching_energy
+from fullint.hardware.gate_simulation import RUNS, GateSimulation
+from fullint.hardware.layer_norm_cases import AILayerNormCase, LayerNormCase
 from fullint.hardware.liberty import GATE_EQUIVALENTS, Liberty
-from fullint.hardware.simulation import Simulation
+from fullint.hardware.netlist import read_netlist
+from fullint.hardware.simulation import Vectors
+from fullint.hardware.softmax_cases import E2SoftmaxCase, Log2SoftmaxCase
 from fullint.hardware.streams import interface_of
 from fullint.hardware.synthesis import synthesize
 from fullint.hardware.timing import critical_path
 from fullint.hardware.verilog import write_rtlil
-from fullint.integer.output_directory import replace_file
+from fullint.hardware.workload import ModelRun
 
-# ITA's softmax (arXiv 2307.03493), 16 lanes, by the same flow and library: sky130_fd_sc_hd.
-ITA_SOFTMAX_GATES = 36_300
-ROWS_MEASURED = 40
+# Rows one after another in each of the 64 runs of a simulation; constants change in between.
+ROWS_IN_A_RUN = 3
+SETTINGS_MEASURED = 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,9 @@ class UnitReport:
         datapath, buffer: gate equivalents.
         area: in the library's unit.
         nanoseconds: critical path; None without OpenSTA or for a library of no process.
-        cycles_per_row: clock cycles a row of the greatest length takes, one after another.
+        measured_length: elements of the rows that the next two are about.
+        cycles_per_row: clock cycles from a row's end to that of the next.
+        picojoules_per_row: what gates and their nets use; None for a library of no energies.
     """
 
     name: str
@@ -48,7 +47,14 @@ class UnitReport:
     buffer: float
     area: float
     nanoseconds: float | None
+    measured_length: int
     cycles_per_row: float
+    picojoules_per_row: float | None
+
+    @property
+    def gate_equivalents(self) -> float:
+        """Datapath and buffer together."""
+        return self.datapath + self.buffer
 
 
 def default_cases(lanes: int, row_length: int, channels: int) -> list[Case]:
@@ -56,27 +62,50 @@ def default_cases(lanes: int, row_length: int, channels: int) -> list[Case]:
     return [
         E2SoftmaxCase(lanes, row_length),
         E2SoftmaxCase(lanes, row_length, fraction_bits=0, name="e2softmax_whole_octaves"),
-        E2SoftmaxCase(lanes, row_length, natural=True, name="e2softmax_nats"),
+        E2SoftmaxCase(lanes, row_length, 3, natural=True, name="e2softmax_nats"),
         E2SoftmaxCase(lanes, row_length, output_bits=4, name="e2softmax_log2"),
         E2SoftmaxCase(lanes, row_length, known_maximum=True, name="e2softmax_known_maximum"),
         Log2SoftmaxCase(lanes, row_length),
         AILayerNormCase(lanes, channels),
+        AILayerNormCase(lanes, channels, ranges=2, name="ailayernorm_two_ranges"),
         LayerNormCase(lanes, channels),
     ]
 
 
 def characterize(
-    case: Case, liberty: Liberty, directory: Path, *, delay: int, clock_gating: bool
+    case: Case,
+    liberty: Liberty,
+    directory: Path,
+    *,
+    run: ModelRun | None = None,
+    delay: int,
+    clock_gating: bool,
 ) -> UnitReport:
-    """Synthesize a unit, time its netlist, and count the cycles of simulated rows.
+    """Synthesize a unit, time its netlist, and simulate the gates: with a model's rows, or random.
 
     Raises:
-        FullintError: a tool is missing or fails, or the unit differs from its operation.
+        FullintError: a tool is missing or fails, or the gates differ from the unit's operation.
     """
-    source = write_rtlil(case, directory)
     gates = synthesize(
-        source, case.name, liberty, directory, delay=delay, clock_gating=clock_gating
+        write_rtlil(case, directory),
+        case.name,
+        liberty,
+        directory,
+        delay=delay,
+        clock_gating=clock_gating,
     )
+    netlist = read_netlist(gates.netlist_rtlil, case.name, liberty, directory)
+    simulation = GateSimulation(netlist, interface_of(case.unit))
+    joules, cycles = [], []
+    length, sets = _measured_rows(case, run)
+    for vectors in sets:
+        activity = simulation.run(vectors)
+        if activity.different:
+            raise FullintError(f"{case.name}: {activity.different} beats differ in its gates")
+        ends = activity.beat_cycles[len(activity.beat_cycles) // ROWS_IN_A_RUN - 1 :]
+        cycles.append((ends[-1] - ends[0]) / (ROWS_IN_A_RUN - 1))
+        joules.append(switching_energy(netlist, liberty, activity))
+    known = [energy for energy in joules if energy is not None]
     timed = liberty.path != GATE_EQUIVALENTS.resolve()
     return UnitReport(
         name=case.name,
@@ -86,46 +115,18 @@ def characterize(
         buffer=gates.buffer,
         area=gates.area,
         nanoseconds=critical_path(gates.netlist, case.name, liberty, directory) if timed else None,
-        cycles_per_row=_cycles_per_row(case, source, directory / case.name),
+        measured_length=length,
+        cycles_per_row=float(np.mean(cycles)),
+        picojoules_per_row=float(np.mean(known)) / (RUNS * ROWS_IN_A_RUN) * 1e12 if known else None,
     )
 
 
-def _cycles_per_row(case: Case, source: Path, directory: Path) -> float:
-    vectors = case.random_vectors(np.random.default_rng(0), ROWS_MEASURED, case.row_length)
-    simulation = Simulation(source, case.name, interface_of(case.unit), vectors.settings, directory)
-    found = simulation.run(vectors)
-    if found.different:
-        raise FullintError(f"{case.name}: {found.different} beats differ from the operation")
-    return found.cycles / ROWS_MEASURED
-
-
-def draw_chart(reports: Sequence[UnitReport], library: str, path: Path) -> None:
-    """Gate equivalents of every unit, datapath and buffer, as bars, to a PNG or SVG file.
-
-    Raises:
-        FullintError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise FullintError("charts need matplotlib: pip install 'fullint[plot]'") from error
-    figure = Figure(figsize=(8, 0.9 + 0.5 * len(reports)), layout="constrained")
-    axes = figure.add_subplot()
-    shown = list(reports)[::-1]
-    names = [f"{report.name} ({report.lanes} lanes, {report.row_length})" for report in shown]
-    datapath = [report.datapath / 1000 for report in shown]
-    axes.barh(names, datapath, color="#c8553d", label="datapath")
-    bars = axes.barh(
-        names, [r.buffer / 1000 for r in shown], left=datapath, color="#8a9ba8", label="row buffer"
-    )
-    axes.bar_label(bars, [f"{(r.datapath + r.buffer) / 1000:.1f}" for r in shown], padding=3)
-    axes.axvline(
-        ITA_SOFTMAX_GATES / 1000, color="black", linestyle=":", label="ITA's softmax (sky130)"
-    )
-    axes.set_xlabel(f"thousand gate equivalents, {library}")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8)
-    axes.margins(x=0.12)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format=path.suffix[1:] or "png", dpi=150)
-    replace_file(path, drawn.getvalue())
+def _measured_rows(case: Case, run: ModelRun | None) -> tuple[int, list[Vectors]]:
+    """Length of the rows, and some of them for every one of a few settings."""
+    rng, rows = np.random.default_rng(0), RUNS * ROWS_IN_A_RUN
+    if run is None:
+        return case.row_length, [case.random_vectors(rng, rows, case.row_length)]
+    found = case.model_vectors(run)
+    some = [found[index] for index in range(0, len(found), -(-len(found) // SETTINGS_MEASURED))]
+    chosen = [chosen_rows(vectors, rng.integers(0, vectors.rows, rows)) for vectors in some]
+    return chosen[0].outputs // rows, chosen

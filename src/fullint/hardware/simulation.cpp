@@ -1,7 +1,7 @@
 // Drives a unit with beats from files, stalls its streams at random, compares what it sends.
 // Compiled together with the unit (CXXRTL) and unit_ports.h, which names the unit's ports.
 //
-// simulation SEED INPUT_STALL OUTPUT_STALL EXPECTED MASK INPUT...      (stalls in 1/256)
+// simulation SEED INPUT_STALL OUTPUT_STALL SETTING... EXPECTED MASK INPUT...  (stalls in 1/256)
 // Prints: cycles, beats compared, beats that differ.
 
 #include <cstdint>
@@ -43,18 +43,19 @@ static Words read_words(const char* path) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 6 + kInputs) return 2;
+  if (argc != 6 + kSettings + kInputs) return 2;
   std::minstd_rand random(std::atoi(argv[1]) + 1);
   const auto stalls = [&random](int chance) { return int(random() >> 8 & 255) < chance; };
   const int input_stall = std::atoi(argv[2]), output_stall = std::atoi(argv[3]);
-  const Words expected = read_words(argv[4]), mask = read_words(argv[5]);
+  char** const files = argv + 4 + kSettings;
+  const Words expected = read_words(files[0]), mask = read_words(files[1]);
   Words inputs[kInputs];
   size_t sent[kInputs] = {};
   bool offered[kInputs] = {};
-  for (int k = 0; k < kInputs; ++k) inputs[k] = read_words(argv[6 + k]);
+  for (int k = 0; k < kInputs; ++k) inputs[k] = read_words(files[2 + k]);
 
   Unit unit;
-  apply_settings(unit);
+  apply_settings(unit, argv + 4);
   const auto clock = [&unit](bool level) {
     unit.p_clk.set<bool>(level);
     unit.step();

@@ -26,13 +26,14 @@ class Vectors:
         inputs: for each input stream, (beats, words) uint32: every field in whole words.
         expected, mask: (beats, words) of the output stream; only bits set in the mask count.
         settings: values of the unit's constant inputs.
-        outputs: how many elements the expected beats hold.
+        rows, outputs: how many rows the expected beats hold, and how many elements.
     """
 
     inputs: Sequence[np.ndarray]
     expected: np.ndarray
     mask: np.ndarray
     settings: Mapping[str, int]
+    rows: int
     outputs: int
 
 
@@ -51,9 +52,7 @@ class Simulation:
     Args:
         rtlil: the design in Yosys' intermediate language, top module `top`.
         interface: the unit's ports.
-        settings: values of its constant inputs.
         directory: where the sources and the program go.
-        preparation: Yosys commands before the C++ is written, as for a netlist's cells.
         optimization: of the C++ compiler: 0 is soon built, 2 soon run.
 
     Raises:
@@ -65,10 +64,8 @@ class Simulation:
         rtlil: Path,
         top: str,
         interface: Interface,
-        settings: Mapping[str, int],
         directory: Path,
         *,
-        preparation: Sequence[str] = (),
         optimization: int = 0,
     ) -> None:
         self._directory = directory
@@ -77,12 +74,11 @@ class Simulation:
         run_yosys(
             [
                 f"read_rtlil {rtlil}",
-                *preparation,
                 f"hierarchy -top {top}",
-                f"write_cxxrtl -namespace unit {directory / 'unit.cpp'}",
+                f"write_cxxrtl -g0 -namespace unit {directory / 'unit.cpp'}",
             ]
         )
-        (directory / "unit_ports.h").write_text(_ports_header(interface, settings, top))
+        (directory / "unit_ports.h").write_text(_ports_header(interface, top))
         self._program = directory / "simulation"
         _compile(directory, self._program, optimization)
 
@@ -100,9 +96,10 @@ class Simulation:
         for stream, words in zip(self._interface.inputs, vectors.inputs, strict=True):
             paths.append(self._directory / f"{stream.name}.bin")
             words.astype("<u4").tofile(paths[-1])
-        stalls = [str(round(256 * stall)) for stall in (input_stall, output_stall)]
+        numbers = [seed, *(round(256 * stall) for stall in (input_stall, output_stall))]
+        numbers += [_setting(field, vectors.settings) for field in self._interface.settings]
         finished = subprocess.run(
-            [self._program, str(seed), *stalls, *paths], capture_output=True, text=True, check=True
+            [self._program, *map(str, numbers), *paths], capture_output=True, text=True, check=True
         )
         cycles, beats, different = map(int, finished.stdout.split())
         if beats != len(vectors.expected):
@@ -125,7 +122,7 @@ def _compile(directory: Path, program: Path, optimization: int) -> None:
         raise FullintError(f"the C++ compiler failed: {finished.stderr.strip().splitlines()[0]}")
 
 
-def _ports_header(interface: Interface, settings: Mapping[str, int], top: str) -> str:
+def _ports_header(interface: Interface, top: str) -> str:
     """The functions through which the harness reaches the unit's ports."""
     inputs, output = interface.inputs, interface.output
     drive = "".join(
@@ -141,17 +138,18 @@ def _ports_header(interface: Interface, settings: Mapping[str, int], top: str) -
         for index, stream in enumerate(inputs)
     )
     setting = "".join(
-        f"  unit.{_port(field.port)}.set<uint64_t>({_setting(field, settings)}u);\n"
-        for field in interface.settings
+        f"  unit.{_port(field.port)}.set<uint64_t>(std::strtoull(values[{index}], nullptr, 10));\n"
+        for index, field in enumerate(interface.settings)
     )
     return f"""\
 using Unit = unit::p_{_escaped(top)};
+constexpr int kSettings = {len(interface.settings)};
 constexpr int kInputs = {len(inputs)};
 constexpr size_t kInputWords[] = {{{", ".join(str(stream.words) for stream in inputs)}}};
 constexpr size_t kOutputWords = {output.words};
 
-static void apply_settings(Unit& unit) {{
-  (void)unit;
+static void apply_settings(Unit& unit, char** values) {{
+  (void)unit, (void)values;
 {setting}}}
 static void drive(Unit& unit, int stream, const uint32_t* words) {{
   switch (stream) {{

@@ -11,6 +11,21 @@ from fullint.hardware.liberty import Liberty
 from fullint.hardware.yosys import run_yosys
 
 BUFFER_MODULE = "row_buffer"
+# Mapping for speed: choices of structure kept until cells are chosen, then sized for the delay.
+ABC_SCRIPT = """\
+strash
+&get -n
+&st
+&dch
+&nf
+&put
+buffer -c
+topo
+upsize {D}
+dnsize {D}
+stime -p
+"""
+FAST_ADDERS = "+/choices/kogge-stone.v"
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,7 @@ def synthesize(
     delay: int = 4000,
     clock_gating: bool = True,
 ) -> Synthesis:
-    """Yosys' `synth`, then `abc` on the library with a target delay in picoseconds.
+    """Yosys' `synth` with fast adders, then `abc` on the library, for a delay in picoseconds.
 
     Registers with an enable get a gated clock where the library has the cell for it and
     `clock_gating` asks for it, else a multiplexer each. No wires are modelled.
@@ -55,7 +70,8 @@ def synthesize(
     Raises:
         FullintError: with Yosys' message.
     """
-    constraints = directory / "constraints"
+    constraints, script = directory / "constraints", directory / "abc.script"
+    script.write_text(ABC_SCRIPT)
     driver = f"set_driving_cell {liberty.driver}\n" if liberty.driver else ""
     constraints.write_text(f"{driver}set_load 20.0 [all_outputs]\n")
     statistics = directory / f"{top}.json"
@@ -66,11 +82,11 @@ def synthesize(
             f"read_rtlil {rtlil}",
             f"hierarchy -top {top}",
             f"setattr -mod -set keep_hierarchy 1 *{BUFFER_MODULE}*",
-            f"synth -flatten -top {top} -noabc",
+            f"synth -flatten -top {top} -noabc -extra-map {FAST_ADDERS}",
             *gating,
             f"dfflibmap -liberty {liberty.path}",
             "opt",
-            f"abc -liberty {liberty.path} -D {delay} -constr {constraints}",
+            f"abc -liberty {liberty.path} -D {delay} -constr {constraints} -script {script}",
             "opt_clean",
             "setundef -zero",
             "clean",

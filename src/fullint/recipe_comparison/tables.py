@@ -10,6 +10,7 @@ from typing import Any
 from fullint.recipe_comparison.float_reference import FloatReference
 from fullint.recipe_comparison.grid import Outcome
 from fullint.recipe_comparison.job import Job
+from fullint.recipes.choices import operation_names
 
 Row = dict[str, Any]
 Column = tuple[str, str, str]
@@ -36,11 +37,13 @@ def result_rows(outcomes: Iterable[Outcome]) -> list[Row]:
     """A row a cell and validation folder; a failed cell has one, with its sentence as "error".
 
     Beside the columns of `Evaluation.row`: "drop", the float model's top-1 minus that of the
-    quantized model in points, and what `tasks.run_cell` returns.
+    quantized model in points, the operations by the names of their options, and what
+    `tasks.run_cell` returns.
     """
     rows: list[Row] = []
     for outcome in outcomes:
-        named = {"recipe": outcome.cell.recipe.name, "bits": outcome.cell.bits}
+        recipe = outcome.cell.recipe
+        named = {"recipe": recipe.name, "bits": outcome.cell.bits, **operation_names(recipe)}
         if outcome.file is None:
             rows.append({**named, "error": outcome.error})
             continue

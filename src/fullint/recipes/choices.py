@@ -83,6 +83,18 @@ def with_operations(
     return Recipe.model_validate(dict(recipe) | updates)
 
 
+def operation_names(recipe: Recipe) -> dict[str, str]:
+    """Softmax, LayerNorm and GELU of a recipe by the names that `with_operations` takes."""
+    is_log_int = recipe.softmax.type == "exact" and isinstance(
+        recipe.activations["attention_map"], Log2Config
+    )
+    return {
+        "softmax": LOG_INT if is_log_int else recipe.softmax.type,
+        "layernorm": recipe.layer_norm.type,
+        "gelu": recipe.gelu.type,
+    }
+
+
 def _attention_map(name: str, operation: Declaration, present: QuantizerConfig) -> QuantizerConfig:
     """The present grid if the operation can give it, else the operation's own."""
     if name == LOG_INT:

@@ -36,7 +36,8 @@ class E2Softmax(Declaration):
     """SOLE's softmax, `group` scores at a time. Published: fraction_bits=3 or so (it does not say),
     natural=True, group=1, quotients="published".
 
-    Scores without a grid of their own are taken from -128 to 127 steps of 2^-fraction_bits octaves.
+    Scores without a grid of their own are taken from -128 to 127 steps of 2^-fraction_bits octaves,
+    with whole octaves from -89 to 88 nats; scores beyond are cut off.
     """
 
     attention_maps: ClassVar[tuple[str, ...]] = ("unit", "log2")

@@ -11,7 +11,7 @@ NOTES = """\
 Faithful: quantization as in FQ-ViT at 8 bits (its table's INT8 rows), softmax by E2Softmax with
 published quotients and 8-bit results, LayerNorm by AILayerNorm on 8-bit codes with a power of two a
 channel; GELU, which the paper leaves alone, is exact. Decided, as the paper does not say: scores
-enter as accumulators, in steps of a quarter octave (their scale and log2(e) are one factor), 16 at
+enter as accumulators, in whole octaves (their scale and log2(e) are one factor), 16 at
 a time; squares have a third range for small codes; a dozen more in the operations' own
 documentation. As FQ-ViT's recipe otherwise: GELU reads 12-bit codes, logits keep 16.
 """
@@ -36,7 +36,7 @@ register(
             "pooled": _EVERYWHERE,
             "logits": UniformConfig(num_bits=16, symmetric=True, headroom=2.0),
         },
-        softmax=E2Softmax(fraction_bits=2),
+        softmax=E2Softmax(),
         layer_norm=AILayerNorm(),
         notes=NOTES,
     )

@@ -9,10 +9,11 @@ from fullint.bench.peers.onnx_runtime import ONNX_RUNTIME_PEERS
 from fullint.bench.peers.openvino import OPENVINO_PEERS
 from fullint.bench.peers.peer import Peer, PeerTask, PeerUnavailableError
 from fullint.bench.peers.pytorch import TORCH_PEERS
+from fullint.bench.peers.torchao import TORCHAO_PEERS
 from fullint.errors import FullintError
 
 PEERS: dict[str, Peer] = {
-    peer.name: peer for peer in (*OPENVINO_PEERS, *ONNX_RUNTIME_PEERS, *TORCH_PEERS)
+    peer.name: peer for peer in (*OPENVINO_PEERS, *ONNX_RUNTIME_PEERS, *TORCH_PEERS, *TORCHAO_PEERS)
 }
 
 __all__ = ["PEERS", "Peer", "PeerTask", "PeerUnavailableError", "find_peers"]

@@ -89,10 +89,12 @@ ONNX_RUNTIME_PEERS = (
         "onnxruntime-fp32",
         "CPUExecutionProvider, all graph optimizations",
         functools.partial(_prepare, quantizes=False),
+        obeys_isa=False,
     ),
     Peer(
         "onnxruntime-int8",
         "static QDQ quantization, per channel, u8 activations, s8 weights",
         functools.partial(_prepare, quantizes=True),
+        obeys_isa=False,
     ),
 )

@@ -47,11 +47,16 @@ class PeerTask:
 
 @dataclass(frozen=True)
 class Peer:
-    """A runtime with settings; `prepare` gives a function that runs one batch."""
+    """A runtime with settings; `prepare` gives a function that runs one batch.
+
+    `obeys_isa`: whether it keeps to an instruction set below the processor's best when told to
+    (`hold_peers_to`).
+    """
 
     name: str
     settings: str
     prepare: Callable[[PeerTask], Callable[[], object]]
+    obeys_isa: bool = True
 
 
 def need(package: str) -> ModuleType:

@@ -77,9 +77,9 @@ class E2Softmax(Component):
         last = Cat(self.input_count, self.input_last)
         if self.known_maximum:
             valid, ready = self.input_valid, self.input_ready
-            maximum, rise = Value.cast(self.input_maximum), Value.cast(Const(0, CODE_BITS))
+            maximum = previous = Value.cast(self.input_maximum)
         else:
-            stage, codes, maximum, rise, last = self._maximum(m, codes, last)
+            stage, codes, maximum, previous, last = self._maximum(m, codes, last)
             valid, ready = stage.valid, Signal()
             stage.leaves_when(ready)
         stage = Stage(m, valid, "exponents")
@@ -91,6 +91,7 @@ class E2Softmax(Component):
             ],
             "exponent",
         )
+        rise = maximum - previous
         maximum = stage.register(maximum, "maximum")
         first = Signal(init=1)
         with m.If(stage.take):
@@ -105,7 +106,7 @@ class E2Softmax(Component):
     def _maximum(
         self, m: Module, codes: list[Value], last: Value
     ) -> tuple[Stage, list[Value], Value, Value, Value]:
-        """The running maximum with this beat, and by how much the beat has raised it."""
+        """The running maximum with this beat and before it."""
         valid, ready = self.input_valid, self.input_ready
         tree, level = codes, 0
         while len(tree) > 4:
@@ -128,7 +129,7 @@ class E2Softmax(Component):
             stage,
             stage.registers(codes, "code"),
             stage.register(higher, "maximum"),
-            stage.register((higher - running)[:CODE_BITS], "rise"),
+            stage.register(running, "previous"),
             stage.register(last, "last"),
         )
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 
-from fullint.hardware.pipeline import Stage, named
-from fullint.hardware.units.layer_norm_frame import LayerNormFrame
+from fullint.hardware.pipeline import Stage, lanes_of, named
+from fullint.hardware.units.layer_norm_frame import CODE_BITS, LayerNormFrame
 from fullint.integer.fixed_point import MULTIPLIER_BITS, fraction_bits_for_normalised
 
-NORMALISED_LIMIT = 2**15 - 1
 # The root takes the variance times 4^15, so that its leading pair of bits is one of 30 and 31.
 PLACES_BELOW = 15
 
@@ -25,17 +24,17 @@ class LayerNorm(LayerNormFrame):
     bias_bits = 32
     epsilon_bits = 40
     mantissa_bits = MULTIPLIER_BITS
-    normalised_limit = NORMALISED_LIMIT
+    normalised_bits = MULTIPLIER_BITS
     parameter_fields: ClassVar[dict[str, int]] = {"shift": 5}
 
-    def prepared(self, m: Module, centred: Value, shift: Value, name: str) -> Value:
-        """Nothing: the value itself is squared."""
-        return Const(0, 1)
-
-    def square(self, m: Module, value: Value, prepared: Value, name: str) -> Value:
-        """Exact."""
-        size = named(m, Mux(value < 0, -value, value)[: len(value) - 1], f"size_{name}")
+    def prepared(self, m: Module, centred: Value, name: str) -> Value:
+        """The exact square."""
+        size = named(m, Mux(centred < 0, -centred, centred)[:CODE_BITS], f"size_{name}")
         return size * size
+
+    def square(self, m: Module, prepared: Value, name: str) -> Value:
+        """As prepared."""
+        return prepared
 
     def root(
         self, m: Module, row: Stage, total: Value, squares: Value
@@ -96,12 +95,11 @@ class LayerNorm(LayerNormFrame):
         """C v - sum v."""
         return value * self.channels - mean
 
-    def shifts(self, affine: Stage) -> list[Value]:
+    def shifts(self, parameters: Stage, affine: Stage) -> list[Value]:
         """A channel's own."""
         width = self.parameter_fields["shift"]
-        ports = self.parameters_shift
-        parts = [ports[width * lane : width * (lane + 1)] for lane in range(self.lanes)]
-        return affine.registers(parts, "shift")
+        ports = parameters.register(self.parameters_shift, "shift")
+        return lanes_of(affine.register(ports, "shift"), self.lanes, width)
 
     @property
     def left(self) -> int:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
-from fullint.hardware.pipeline import Stage, clamped, lanes_of, named, rounded_shift, tree_sum
+from fullint.hardware.pipeline import (
+    Stage,
+    carry_save,
+    clamped,
+    fast_sum,
+    lanes_of,
+    named,
+    product_parts,
+    saturated_signed,
+)
 from fullint.hardware.row_buffer import RowBuffer
 
 CODE_BITS = 8
 CHANNEL_SHIFT_BITS = 2
+CENTRED_BITS = CODE_BITS + 1
+LARGEST_SQUARE_BITS = 2 * CODE_BITS + 2 * 3
+# A result is at most 255 from zero, and so is its zero point.
+RESULT_BITS = CODE_BITS + 4
 
 
 class LayerNormFrame(Component):
@@ -20,12 +34,13 @@ class LayerNormFrame(Component):
     Streams: `input` has a token's codes and their channel shifts, `parameters` what each channel's
     affine stage needs, once for every token; a beat moves where valid and ready are both high. A
     token begins with a beat of its own; in its last one, lanes without a channel hold code zero_x
-    and shift 0. Constant inputs (zero_x, zero_point, epsilon, ...) may change between tokens.
+    and shift 0. Constant inputs (zero_x, zero_point, epsilon, ...) hold still while a token is
+    inside.
 
     Attributes:
         multiplier_bits, bias_bits, epsilon_bits: widths of the constants.
         mantissa_bits: fraction bits of the token's reciprocal root.
-        normalised_limit: bound on the normalised value.
+        normalised_bits: of the normalised value, without its sign.
         parameter_fields, settings: further ports, with their widths.
     """
 
@@ -33,7 +48,7 @@ class LayerNormFrame(Component):
     bias_bits: int
     epsilon_bits: int
     mantissa_bits: int
-    normalised_limit: int
+    normalised_bits: int
     parameter_fields: ClassVar[dict[str, int]] = {}
     settings: ClassVar[dict[str, int]] = {}
 
@@ -66,12 +81,12 @@ class LayerNormFrame(Component):
             }
         )
 
-    def prepared(self, m: Module, centred: Value, shift: Value, name: str) -> Value:
-        """What a lane keeps for its square, of a code less its zero and its channel's shift."""
+    def prepared(self, m: Module, centred: Value, name: str) -> Value:
+        """A lane's square, or what it follows from, of a code less its zero."""
         raise NotImplementedError
 
-    def square(self, m: Module, value: Value, prepared: Value, name: str) -> Value:
-        """A lane's square, of its shifted value and of what was prepared."""
+    def square(self, m: Module, prepared: Value, name: str) -> Value:
+        """A lane's square, before its channel's shift."""
         raise NotImplementedError
 
     def root(
@@ -84,8 +99,8 @@ class LayerNormFrame(Component):
         """A shifted value less its token's mean."""
         raise NotImplementedError
 
-    def shifts(self, affine: Stage) -> list[Value]:
-        """The last shift of each lane, with the beat of parameters that `affine` holds."""
+    def shifts(self, parameters: Stage, affine: Stage) -> list[Value]:
+        """The last shift of each lane, for the beat in `affine`, which follows `parameters`."""
         raise NotImplementedError
 
     @property
@@ -97,56 +112,67 @@ class LayerNormFrame(Component):
         """Sums of a token; from them its mean and root; then its channels, beat by beat."""
         m = Module()
         m.submodules.row_buffer = buffer = RowBuffer(
-            (CODE_BITS + CHANNEL_SHIFT_BITS) * self.lanes, self.beats
+            (CENTRED_BITS + CHANNEL_SHIFT_BITS) * self.lanes, self.beats
         )
         row, total, squares = self._sums(m, buffer)
         token, mean, mantissa, places = self.root(m, row, total, squares)
-        self._normalise(m, buffer, token, mean, mantissa, places)
+        scaled, numerators, mantissa, last = self._numerators(
+            m, buffer, token, mean, mantissa, places
+        )
+        normalised, values, last = self._normalised(m, scaled, numerators, mantissa, last)
+        self._affine(m, normalised, values, last)
         return m
 
     def _sums(self, m: Module, buffer: RowBuffer) -> tuple[Stage, Value, Value]:
         """Stage that holds a token's sums of values and of squares."""
+        stage = Stage(m, self.input_valid, "centred")
+        m.d.comb += self.input_ready.eq(stage.ready)
         codes = lanes_of(self.input_data, self.lanes, CODE_BITS)
-        shifts = lanes_of(self.input_channel_shift, self.lanes, CHANNEL_SHIFT_BITS)
-        compress = Stage(m, self.input_valid & buffer.space, "compress")
+        centred = stage.registers([code - self.zero_x for code in codes], "code")
+        shifts = stage.register(self.input_channel_shift, "shift")
+        prepared = Stage(m, stage.valid & buffer.space, "prepared")
+        stage.leaves_when(prepared.ready & buffer.space)
         m.d.comb += [
-            self.input_ready.eq(compress.ready & buffer.space),
-            buffer.push.eq(self.input_valid & compress.ready),
-            buffer.push_data.eq(Cat(self.input_data, self.input_channel_shift)),
+            buffer.push.eq(stage.valid & prepared.ready),
+            buffer.push_data.eq(Cat(*centred, shifts)),
         ]
-        values, prepared = [], []
-        for lane, (code, shift) in enumerate(zip(codes, shifts, strict=True)):
-            centred = named(m, code - self.zero_x, f"centred_{lane}")
-            values.append(centred << shift)
-            prepared.append(self.prepared(m, centred, shift, f"{lane}"))
-        values = compress.registers(values, "value")
-        prepared = compress.registers(prepared, "prepared")
-        beat = Stage(m, compress.valid, "beat")
-        compress.leaves_when(beat.ready)
-        total = beat.register(tree_sum(values), "total")
+        roots = prepared.registers(
+            [self.prepared(m, code, f"{lane}") for lane, code in enumerate(centred)], "square"
+        )
+        centred = prepared.registers(centred, "code")
+        shifts = lanes_of(prepared.register(shifts, "shift"), self.lanes, CHANNEL_SHIFT_BITS)
+        beat = prepared.followed_by("beat")
+        values = [code << shift for code, shift in zip(centred, shifts, strict=True)]
         squares = [
-            self.square(m, value, part, f"{lane}")
-            for lane, (value, part) in enumerate(zip(values, prepared, strict=True))
+            self.square(m, root, f"{lane}") << Cat(0, shift)[: CHANNEL_SHIFT_BITS + 1]
+            for lane, (root, shift) in enumerate(zip(roots, shifts, strict=True))
         ]
-        squares = beat.register(tree_sum(squares), "squares")
-        position = Signal(range(self.beats))
-        last = named(m, position == self.beats - 1, "last_of_sums")
+        more = (self.channels - 1).bit_length()
+        position, last = self._position(m, "sums")
         row = Stage(m, beat.valid & last, "row")
         taken = row.ready | ~last
         beat.leaves_when(taken)
+        with m.If(beat.valid & taken):
+            m.d.sync += position.eq(Mux(last, 0, position + 1))
         sums = []
-        for value, name in ((total, "total"), (squares, "squares")):
-            bits = len(value) + (self.beats - 1).bit_length()
-            so_far = Signal(signed(bits) if value.shape().signed else bits, name=f"{name}_so_far")
-            new = named(m, so_far + value, f"{name}_new")
+        for terms, bits, name in (
+            (values, CENTRED_BITS + 3 + more, "total"),
+            (squares, LARGEST_SQUARE_BITS + more, "squares"),
+        ):
+            parts = beat.registers(carry_save(m, terms, bits, f"{name}_beat"), name)
+            so_far = Signal(bits, name=f"{name}_so_far")
+            pair = carry_save(m, [so_far, *parts], bits, f"{name}_row")
+            new = fast_sum(m, pair[0], pair[-1] if len(pair) > 1 else 0, bits, f"{name}_new")
             with m.If(beat.valid & taken):
                 m.d.sync += so_far.eq(Mux(last, 0, new))
             sums.append(row.register(new, name))
-        with m.If(beat.valid & taken):
-            m.d.sync += position.eq(Mux(last, 0, position + 1))
-        return row, sums[0], sums[1]
+        return row, sums[0].as_signed(), sums[1]
 
-    def _normalise(
+    def _position(self, m: Module, name: str) -> tuple[Signal, Value]:
+        position = Signal(range(self.beats), name=f"position_of_{name}")
+        return position, named(m, position == self.beats - 1, f"last_of_{name}")
+
+    def _numerators(
         self,
         m: Module,
         buffer: RowBuffer,
@@ -154,94 +180,97 @@ class LayerNormFrame(Component):
         mean: Value,
         mantissa: Value,
         places: Value,
-    ) -> None:
-        """A token's beats, centred, divided by its deviation, and put through gamma and beta."""
+    ) -> tuple[Stage, list[Value], Value, Value]:
+        """Stage that holds a beat's values less their mean, shifted to the normalised width."""
         centre = Stage(m, token.valid & buffer.filled, "centre")
         m.d.comb += buffer.pop.eq(centre.take)
-        position = Signal(range(self.beats))
-        last = named(m, position == self.beats - 1, "last_of_beats")
+        position, last = self._position(m, "beats")
         with m.If(centre.take):
             m.d.sync += position.eq(Mux(last, 0, position + 1))
         token.leaves_when(centre.take & last)
-        codes = lanes_of(buffer.pop_data, self.lanes, CODE_BITS)
-        shifts = lanes_of(buffer.pop_data[CODE_BITS * self.lanes :], self.lanes, CHANNEL_SHIFT_BITS)
-        centred = centre.registers(
-            [
-                self.centred((code - self.zero_x) << shift, mean)
-                for code, shift in zip(codes, shifts, strict=True)
-            ],
-            "value",
+        codes = lanes_of(buffer.pop_data, self.lanes, signed(CENTRED_BITS))
+        shifts = lanes_of(
+            buffer.pop_data[CENTRED_BITS * self.lanes :], self.lanes, CHANNEL_SHIFT_BITS
         )
+        values = [code << shift for code, shift in zip(codes, shifts, strict=True)]
+        values = centre.registers([self.centred(value, mean) for value in values], "value")
         mantissa, places = centre.register(mantissa, "mantissa"), centre.register(places, "places")
         last = centre.register(last, "last")
-
-        scale = Stage(m, centre.valid, "numerator")
-        centre.leaves_when(scale.ready)
-        limit = self.normalised_limit
-        numerators = scale.registers(
+        halves = centre.followed_by("halves")
+        bits = self.normalised_bits
+        values = halves.registers(
             [
-                clamped(
-                    m,
-                    (((value << self.left + 1) >> places) + 1) >> 1,
-                    -limit,
-                    limit,
-                    f"numerator_{lane}",
-                )
-                for lane, value in enumerate(centred)
+                saturated_signed(m, (v << self.left + 1) >> places, bits + 2, f"halves_{lane}")
+                for lane, v in enumerate(values)
             ],
             "value",
         )
-        mantissa, last = scale.register(mantissa, "mantissa"), scale.register(last, "last")
-
-        divide = Stage(m, scale.valid, "normalised")
-        scale.leaves_when(divide.ready)
-        normalised = divide.registers(
-            [
-                rounded_shift(value * mantissa, self.mantissa_bits)[: len(value)].as_signed()
-                for value in numerators
-            ],
-            "value",
+        mantissa, last = halves.register(mantissa, "mantissa"), halves.register(last, "last")
+        stage = halves.followed_by("numerator")
+        limit = (1 << bits) - 1
+        values = [
+            clamped(m, (v + 1) >> 1, -limit, limit, f"numerator_{lane}")
+            for lane, v in enumerate(values)
+        ]
+        return (
+            stage,
+            stage.registers(values, "value"),
+            stage.register(mantissa, "mantissa"),
+            stage.register(last, "last"),
         )
-        last = divide.register(last, "last")
-        self._affine(m, divide, normalised, last)
 
-    def _affine(self, m: Module, source: Stage, normalised: list[Value], last: Value) -> None:
+    def _normalised(
+        self, m: Module, source: Stage, numerators: Sequence[Value], mantissa: Value, last: Value
+    ) -> tuple[Stage, list[Value], Value]:
+        """Stage that holds a beat of normalised values: numerators times the mantissa."""
+        products = source.followed_by("products_of_lanes")
+        half = (self.mantissa_bits + 1) // 2
+        rounding = 1 << self.mantissa_bits - 1
+        pairs = []
+        for lane, value in enumerate(numerators):
+            low, high = product_parts(value, mantissa, half)
+            pairs.append(products.registers([low, high >> half], f"part_{lane}"))
+        last = products.register(last, "last")
+        stage = products.followed_by("normalised")
+        values = [
+            ((low + (high << half) + rounding) >> self.mantissa_bits)[
+                : self.normalised_bits + 1
+            ].as_signed()
+            for low, high in pairs
+        ]
+        return stage, stage.registers(values, "value"), stage.register(last, "last")
+
+    def _affine(self, m: Module, source: Stage, normalised: Sequence[Value], last: Value) -> None:
         """gamma and beta, and the output's grid."""
-        affine = Stage(m, source.valid & self.parameters_valid, "affine")
-        source.leaves_when(affine.ready & self.parameters_valid)
-        m.d.comb += self.parameters_ready.eq(affine.ready & source.valid)
+        products = Stage(m, source.valid & self.parameters_valid, "parameters_taken")
+        source.leaves_when(products.ready & self.parameters_valid)
+        m.d.comb += self.parameters_ready.eq(products.ready & source.valid)
         multipliers = lanes_of(self.parameters_multiplier, self.lanes, signed(self.multiplier_bits))
         biases = lanes_of(self.parameters_bias, self.lanes, signed(self.bias_bits))
-        values = affine.registers(
-            [
-                value * multiplier + bias
-                for value, multiplier, bias in zip(normalised, multipliers, biases, strict=True)
-            ],
-            "value",
-        )
+        half, pairs = self.multiplier_bits // 2, []
+        for lane, value in enumerate(normalised):
+            low, *high = product_parts(value, multipliers[lane], half)
+            parts = [low + biases[lane], sum(high[1:], high[0]) >> half]
+            pairs.append(products.registers(parts, f"part_{lane}"))
+        last = products.register(last, "last")
+        affine = products.followed_by("affine")
+        values = affine.registers([low + (high << half) for low, high in pairs], "value")
         last = affine.register(last, "last")
-        shifts = self.shifts(affine)
-        rounded = Stage(m, affine.valid, "rounded")
-        affine.leaves_when(rounded.ready)
-        values = rounded.registers(
+        shifts = self.shifts(products, affine)
+        halves = affine.followed_by("result_halves")
+        values = halves.registers(
             [
-                ((((value << 1) >> shift) + 1) >> 1) + self.zero_point
-                for value, shift in zip(values, shifts, strict=True)
+                saturated_signed(m, (value << 1) >> shift, RESULT_BITS, f"result_halves_{lane}")
+                for lane, (value, shift) in enumerate(zip(values, shifts, strict=True))
             ],
             "value",
         )
-        last = rounded.register(last, "last")
-        output = Stage(m, rounded.valid, "output")
-        rounded.leaves_when(output.ready)
+        last = halves.register(last, "last")
+        output = halves.followed_by("output")
         output.leaves_when(self.output_ready)
+        offset = Cat(1, self.zero_point).as_signed()
         results = [
-            clamped(
-                m,
-                value,
-                self.low,
-                self.high,
-                f"result_{lane}",
-            )[:CODE_BITS]
+            clamped(m, (value + offset) >> 1, self.low, self.high, f"result_{lane}")[:CODE_BITS]
             for lane, value in enumerate(values)
         ]
         m.d.comb += [

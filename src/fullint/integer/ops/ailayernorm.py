@@ -40,6 +40,7 @@ MULTIPLIER_LIMIT = 2**7
 BIAS_LIMIT = 2**18
 LARGEST_SHIFT = 15
 SMALLEST_EPSILON = 1 << 2 * MEAN_FRACTION_BITS
+LARGEST_EPSILON = 2**30 - 1
 # 2^11 / sqrt(2 i + 1) for i = 32..127: the middle of [2 i, 2 i + 2) in every entry, 128 to 254.
 ROOT_TABLE = np.rint(2**11 / np.sqrt(2 * np.arange(32, 128) + 1)).astype(np.int64)
 
@@ -73,7 +74,7 @@ def infer(
     _check_within("shift", shift, 0, LARGEST_SHIFT)
     if np.ptp(shift.values()) != 0:
         raise FullintError("shift must be the same for all channels")
-    if not SMALLEST_EPSILON <= epsilon < 2**30:
+    if not SMALLEST_EPSILON <= epsilon <= LARGEST_EPSILON:
         raise FullintError(f"epsilon must lie in [{SMALLEST_EPSILON}, 2^30)")
     if ranges not in (2, 3):
         raise FullintError("ranges is 2, as published, or 3")

@@ -18,6 +18,7 @@ from fullint.integer.ops.ailayernorm import (
     SMALLEST_EPSILON,
     fraction_bits,
 )
+from fullint.integer.ops.ailayernorm import LARGEST_EPSILON as LARGEST_NARROW_EPSILON
 from fullint.integer.ops.ailayernorm import LARGEST_SHIFT as NARROW_SHIFT
 from fullint.integer.ops.i_layernorm import NORMALISED_BITS
 from fullint.integer.ops.layer_norm import largest_normalised
@@ -74,7 +75,7 @@ def _choose(emission: Emission, x: Encoding, channel_shift: np.ndarray, epsilon:
     channels = len(channel_shift)
     match emission.graph.recipe.layer_norm:
         case AILayerNorm(ranges=ranges):
-            units = max(round(16 * epsilon), SMALLEST_EPSILON)
+            units = min(max(round(16 * epsilon), SMALLEST_EPSILON), LARGEST_NARROW_EPSILON)
             return _Choice("ailayernorm", {"epsilon": units, "ranges": ranges}, narrow_constants)
         case ILayerNorm() as config:
             x_type = emission.builder.types[x.name]

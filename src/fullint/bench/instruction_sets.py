@@ -1,0 +1,40 @@
+"""Holding peers to an instruction set: they read environment variables when they are imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from fullint.errors import FullintError
+
+# oneDNN is what OpenVINO and torch compute with; ATen and MKL are torch's own.
+_VARIABLES = {
+    "avx2": {
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    },
+    "avx512vnni": {
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI",
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+    },
+    "amx": {},
+}
+_READERS = ("torch", "openvino")
+
+
+def hold_peers_to(isa: str) -> None:
+    """Let peers of this process use no instructions beyond avx2, avx512vnni or amx.
+
+    Raises:
+        FullintError: another instruction set, or a peer that has been imported already.
+    """
+    if isa not in _VARIABLES:
+        raise FullintError(
+            f"peers cannot be held to '{isa}'; choose one of {', '.join(_VARIABLES)}, or no peers"
+        )
+    imported = [name for name in _READERS if name in sys.modules]
+    if imported:
+        raise FullintError(f"{imported[0]} runs already, so it cannot be held to '{isa}' any more")
+    os.environ.update(_VARIABLES[isa])
