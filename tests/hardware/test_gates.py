@@ -68,7 +68,7 @@ def gate_simulation(case, tmp_path: Path, *, clock_gating: bool = True) -> GateS
     [
         (E2SoftmaxCase(2, 5), True),
         (E2SoftmaxCase(2, 5), False),
-        (Log2SoftmaxCase(1, 4), True),
+        pytest.param(Log2SoftmaxCase(1, 4), True, marks=pytest.mark.slow),
         pytest.param(AILayerNormCase(2, 6), True, marks=pytest.mark.slow),
         pytest.param(LayerNormCase(1, 4), True, marks=pytest.mark.slow),
     ],

@@ -50,7 +50,7 @@ def hardware(
     accuracy: Annotated[
         Path | None,
         typer.Option(
-            help="CSV file with columns unit, top1 and agreement, to show beside the area.",
+            help="results.csv of 'fullint compare --softmax ... --layernorm ...', to show too.",
             show_default=False,
         ),
     ] = None,

@@ -61,7 +61,7 @@ def default_cases(lanes: int, row_length: int, channels: int) -> list[Case]:
     """The units that `fullint hardware` compares."""
     return [
         E2SoftmaxCase(lanes, row_length),
-        E2SoftmaxCase(lanes, row_length, fraction_bits=0, name="e2softmax_whole_octaves"),
+        E2SoftmaxCase(lanes, row_length, fraction_bits=2, name="e2softmax_quarter_octaves"),
         E2SoftmaxCase(lanes, row_length, 3, natural=True, name="e2softmax_nats"),
         E2SoftmaxCase(lanes, row_length, output_bits=4, name="e2softmax_log2"),
         E2SoftmaxCase(lanes, row_length, known_maximum=True, name="e2softmax_known_maximum"),

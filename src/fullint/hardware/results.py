@@ -13,6 +13,13 @@ from fullint.integer.output_directory import replace_file
 
 # ITA's softmax (arXiv 2307.03493), 16 lanes, by Yosys on sky130_fd_sc_hd.
 ITA_SOFTMAX_GATES = 36_300
+# Names of softmax and LayerNorm in a comparison, for the units whose operation it can choose.
+OPERATIONS = {
+    "e2softmax": ("e2softmax", "exact"),
+    "log2_softmax": ("log-int", "exact"),
+    "ailayernorm": ("exact", "ailayernorm"),
+    "layer_norm": ("exact", "exact"),
+}
 COLUMNS = (
     "unit",
     "lanes",
@@ -31,19 +38,25 @@ COLUMNS = (
 
 
 def read_accuracy(path: Path) -> dict[str, tuple[float, float]]:
-    """Top-1 and agreement in percent of a model with each unit's operation, by the unit's name.
+    """Top-1 and agreement in percent of a model in which only a unit's operation is not exact.
+
+    The file is that of a comparison of softmax and LayerNorm operations, `results.csv`.
 
     Raises:
-        FullintError: no such CSV file with columns unit, top1 and agreement.
+        FullintError: no such CSV file.
     """
     try:
         with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        return {row["unit"]: (float(row["top1"]), float(row["agreement"])) for row in rows}
+            rows = [row for row in csv.DictReader(file) if row["gelu"] == "table"]
+        measured = {
+            (row["softmax"], row["layernorm"]): (float(row["top1"]), float(row["agreement"]))
+            for row in rows
+        }
     except (OSError, KeyError, ValueError) as error:
         raise FullintError(
-            f"{path} is no CSV file with columns unit, top1 and agreement: {error}"
+            f"{path} is no CSV file with columns softmax, layernorm, gelu, top1 and agreement"
         ) from error
+    return {unit: measured[names] for unit, names in OPERATIONS.items() if names in measured}
 
 
 def table_row(report: UnitReport, accuracy: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class E2SoftmaxCase:
 
     lanes: int
     row_length: int
-    fraction_bits: int = 2
+    fraction_bits: int = 0
     natural: bool = False
     output_bits: int = 8
     quotients: tuple[int, int] = PUBLISHED_QUOTIENTS

@@ -10,10 +10,10 @@ NOTES = """\
 Faithful: symmetric 8-bit grids, weights a channel and activations a tensor by their largest values,
 a 16-bit residual stream into LayerNorm, attention maps of 15 bits as in the published code,
 Shiftmax, ShiftGELU, I-LayerNorm. Changed: no retraining, which the paper's accuracy rests on (30 to
-90 epochs). Changed, at no cost, since without retraining it counts: log2(e) and the scale of the
-scores are one factor; weights and gates are rounded; the GELU's maximum is each element's own and
-its slope 1.8, not 1.702; four finer bits of the mean, a root from its leading one; see
-docs/nonlinearities.md for what each does. Scores enter the softmax as accumulators.
+90 epochs). Changed, at no cost, against worst cases: log2(e) and the scale of the scores are one
+factor; weights and gates are rounded; the GELU's maximum is each element's own and its slope 1.8,
+not 1.702; four finer bits of the mean, a root from its leading one (docs/nonlinearities.md has what
+each is worth). Scores enter the softmax as accumulators.
 """
 
 _SYMMETRIC = UniformConfig(num_bits=8, symmetric=True)

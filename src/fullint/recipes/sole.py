@@ -11,9 +11,9 @@ NOTES = """\
 Faithful: quantization as in FQ-ViT at 8 bits (its table's INT8 rows), softmax by E2Softmax with
 published quotients and 8-bit results, LayerNorm by AILayerNorm on 8-bit codes with a power of two a
 channel; GELU, which the paper leaves alone, is exact. Decided, as the paper does not say: scores
-enter as accumulators, in whole octaves (their scale and log2(e) are one factor), 16 at
-a time; squares have a third range for small codes; a dozen more in the operations' own
-documentation. As FQ-ViT's recipe otherwise: GELU reads 12-bit codes, logits keep 16.
+enter as accumulators, in whole octaves (their scale and log2(e) are one factor), 16 at a time;
+squares have a third range for small codes; a dozen more in the operations' own documentation. As
+FQ-ViT's recipe otherwise: GELU reads 12-bit codes, logits keep 16.
 """
 
 _EVERYWHERE = UniformConfig(num_bits=8)
