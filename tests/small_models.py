@@ -54,8 +54,9 @@ def with_effect(model: nn.Module, seed: int = 1) -> nn.Module:
                 parameter.copy_(noise * 0.5)
             elif parameter.ndim > 1:
                 parameter.copy_(noise / parameter[0].numel() ** 0.5)
-            else:
-                parameter.add_(noise * 0.1)
+            else:  # whatever the layer was made with: some biases start at random
+                start = 0.0 if name.endswith("bias") else 1.0
+                parameter.copy_(start + noise * 0.1)
     return model.eval()
 
 
