@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -84,13 +85,20 @@ class Engine:
         threads: at most so many compute at once; default `default_threads()`. Results do not depend
             on it.
         isa: one of `supported_isas()`; default FULLINT_ISA, or the best.
+        release: called now and then, last when all is done: the constants taken so far are held in
+            another form, and their memory may go.
 
     Raises:
         FullintError: the engine is not installed, or a thread number or instruction set is wrong.
     """
 
     def __init__(
-        self, program: IntegerProgram, *, threads: int | None = None, isa: str | None = None
+        self,
+        program: IntegerProgram,
+        *,
+        threads: int | None = None,
+        isa: str | None = None,
+        release: Callable[[], None] = lambda: None,
     ) -> None:
         if _engine is None:
             raise FullintError(
@@ -103,7 +111,7 @@ class Engine:
         self.input_shape = program.input_shape[1:]
         self.classes = program.output_type.shape[-1]
         try:
-            self._native: NativeEngine = _engine.Engine(*_describe(program), threads, isa)
+            self._native: NativeEngine = _engine.Engine(*_describe(program), threads, isa, release)
         except (RuntimeError, ValueError) as error:
             raise FullintError(f"the native engine cannot run this program: {error}") from error
 

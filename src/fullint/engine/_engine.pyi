@@ -1,5 +1,7 @@
 """The compiled module; see module.cpp."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 Tensor = tuple[str, tuple[int, ...], str, int, int, np.ndarray | None, str]
@@ -13,7 +15,8 @@ class Engine:
         input: int,
         output: int,
         threads: int,
-        isa: str | None = None,
+        isa: str | None,
+        release: Callable[[], None],
     ) -> None: ...
     def run(self, pixels: np.ndarray, logits: np.ndarray) -> None: ...
     def profile(self, pixels: np.ndarray) -> list[tuple[str, float, int, int]]: ...

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fork_lock.h"
+#include "kernels/large_pages.h"
 #include "rows.h"
 
 namespace fullint {
@@ -22,11 +23,6 @@ constexpr std::int64_t kImagesAtOnce = 2;
 
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-std::byte* align(std::byte* address) {
-  const auto value = reinterpret_cast<std::uintptr_t>(address);
-  return address + (aligned(value) - value);
-}
-
 }  // namespace
 
 // Aligned memory of one thread: scratch, and an arena for each image under way. What is not used is never touched.
@@ -34,15 +30,13 @@ class Executor::Workspace {
  public:
   Workspace(std::size_t arena_bytes, std::size_t scratch_bytes)
       : arena_bytes_(aligned(arena_bytes)),
-        bytes_(new std::byte[kImagesAtOnce * arena_bytes_ + scratch_bytes + kAlignment]),
-        arenas_(align(bytes_.get())) {}
-  std::byte* arena(std::int64_t index) const { return arenas_ + index * arena_bytes_; }
+        memory_(detail::allocate_large(kImagesAtOnce * arena_bytes_ + scratch_bytes)) {}
+  std::byte* arena(std::int64_t index) const { return memory_.get() + index * arena_bytes_; }
   std::byte* scratch() const { return arena(kImagesAtOnce); }
 
  private:
   std::size_t arena_bytes_;
-  std::unique_ptr<std::byte[]> bytes_;
-  std::byte* arenas_;
+  std::shared_ptr<std::byte> memory_;
 };
 
 // A workspace taken from the idle ones, and given back.

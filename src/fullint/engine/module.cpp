@@ -1,12 +1,14 @@
 // The Python module `fullint.engine._engine`.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/function.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <tuple>
@@ -46,8 +48,9 @@ bool is_of_type(const Constant& constant, fullint::NumberType type, fullint::Sto
 }
 
 fullint::Program make_program(const std::vector<TensorRecord>& tensors, const std::vector<OperationRecord>& operations,
-                              int input, int output) {
+                              int input, int output, std::function<void()> release) {
   fullint::Program program;
+  program.release = std::move(release);
   for (const auto& [name, shape, type, low, high, constant, storage] : tensors) {
     fullint::Tensor tensor{name, shape, fullint::number_type_of(type), low, high};
     tensor.storage = fullint::storage_of(storage);
@@ -78,9 +81,10 @@ fullint::Isa isa_named(const std::optional<std::string>& name) {
 class PyEngine {
  public:
   PyEngine(const std::vector<TensorRecord>& tensors, const std::vector<OperationRecord>& operations, int input,
-           int output, int threads, const std::optional<std::string>& isa)
+           int output, int threads, const std::optional<std::string>& isa, std::function<void()> release)
       : isa_(isa_named(isa)),
-        executor_(fullint::make_plan(make_program(tensors, operations, input, output), fullint::select_kernels(isa_)),
+        executor_(fullint::make_plan(make_program(tensors, operations, input, output, std::move(release)),
+                                    fullint::select_kernels(isa_)),
                   threads) {}
 
   void run(const Pixels& pixels, const Logits& logits) const {
@@ -126,8 +130,8 @@ class PyEngine {
 NB_MODULE(_engine, module) {
   nb::class_<PyEngine>(module, "Engine")
       .def(nb::init<const std::vector<TensorRecord>&, const std::vector<OperationRecord>&, int, int, int,
-                    const std::optional<std::string>&>(),
-           "tensors"_a, "operations"_a, "input"_a, "output"_a, "threads"_a, "isa"_a = nb::none())
+                    const std::optional<std::string>&, std::function<void()>>(),
+           "tensors"_a, "operations"_a, "input"_a, "output"_a, "threads"_a, "isa"_a.none(), "release"_a)
       .def("run", &PyEngine::run, "pixels"_a, "logits"_a)
       .def("profile", &PyEngine::profile, "pixels"_a)
       .def_prop_ro("isa", &PyEngine::isa)

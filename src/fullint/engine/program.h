@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -52,6 +53,8 @@ struct Program {
   std::vector<Operation> operations;
   int input = 0;
   int output = 0;
+  // Called now and then while the engine is being built: what it has taken so far of the constants, it holds in another form.
+  std::function<void()> release = [] {};
 
   // How many operations read each tensor; the program's output counts as one more.
   std::vector<int> use_counts() const;

@@ -26,7 +26,7 @@ class IntegerModel:
         metadata: preprocessing, classes, provenance, measured accuracy.
 
     Args:
-        release: called once an engine holds the constants in a form of its own.
+        release: called whenever an engine holds some of the constants in a form of its own.
 
     Raises:
         FullintError: the program is not one from an image to logits, or the metadata do not fit it.
@@ -59,9 +59,7 @@ class IntegerModel:
 
     @functools.cached_property
     def _run(self) -> Runner:
-        runner = make_runner(self.program)
-        self._release()
-        return runner
+        return make_runner(self.program, self._release)
 
     def _pixels(self, images: ArrayLike) -> np.ndarray:
         """Images as a uint8 array (images, height, width, channels)."""

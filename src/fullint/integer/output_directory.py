@@ -97,6 +97,16 @@ def _settle(
             parent.rmdir()
 
 
+def check_file(path: Path) -> None:
+    """Refuse the path of a file that `replace_file` could not write."""
+    if path.is_dir():
+        raise FullintError(f"{str(path)!r} is a folder, not a file")
+    if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        raise FullintError(
+            f"{str(path)!r} cannot be written: {str(path.parent)!r} is not a writable folder"
+        )
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Replace one file in one step."""
     new = path.with_name(f".fullint-{os.urandom(6).hex()}.new")

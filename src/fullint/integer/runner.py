@@ -16,11 +16,11 @@ from fullint.integer.program import IntegerProgram
 Runner = Callable[[np.ndarray], np.ndarray]
 
 
-def make_runner(program: IntegerProgram) -> Runner:
+def make_runner(program: IntegerProgram, release: Callable[[], None]) -> Runner:
     """From uint8 pixels (images, height, width, channels) to int32 logits (images, classes).
 
-    The environment variable FULLINT_ENGINE can insist on `native` or `interpreter`; their results
-    are the same.
+    `release` is called when an engine holds constants in a form of its own. The environment
+    variable FULLINT_ENGINE can insist on `native` or `interpreter`; their results are the same.
     """
     choice = os.environ.get("FULLINT_ENGINE", "")
     if choice not in ("", "native", "interpreter"):
@@ -29,4 +29,4 @@ def make_runner(program: IntegerProgram) -> Runner:
         )
     if choice == "interpreter" or (not choice and not engine.available()):
         return functools.partial(interpreter.run, program)
-    return engine.Engine(program).run
+    return engine.Engine(program, release=release).run

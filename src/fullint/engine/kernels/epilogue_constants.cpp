@@ -158,7 +158,7 @@ void EpilogueConstants::choose_route() {
 
 void EpilogueConstants::fill_panels(const std::vector<int32_t>& accumulator_correction) {
   const auto columns = static_cast<size_t>(spec_.columns);
-  panels_ = AlignedArray<Panel>((columns + panel_columns - 1) / panel_columns);
+  panels_ = AlignedArray<Panel>::constant((columns + panel_columns - 1) / panel_columns);
   data_.panels = panels_.data();
   for (size_t index = 0; index < panels_.bytes() / sizeof(Panel); ++index) {
     Panel& panel = panels_[index];

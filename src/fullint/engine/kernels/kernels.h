@@ -143,12 +143,4 @@ struct Kernels {
 
 const Kernels& select_kernels(Isa isa);
 
-// Portable building blocks for unfused programs.
-// One row of softmax_parts: codes (u8) of `columns` scores, as the operation `kind` gives them.
-void softmax_row(AttentionKind kind, int64_t columns, const int32_t* scores, ScalarFactor factor, int32_t log2_rounding,
-                 uint8_t* codes);
-// One row of weighted_average: p (keys) codes; v s32 (keys, columns) without zero point; out s32 (columns).
-void weighted_average_row(int64_t keys, int64_t columns, const uint8_t* p, const int32_t* v, int64_t v_row_stride,
-                          int32_t value_bits, int32_t fraction_bits, int32_t* out);
-
 }  // namespace fullint

@@ -48,8 +48,8 @@ class LayerNormKernel final : public RowKernel {
  private:
   void fill_panels() {
     const auto channels = static_cast<size_t>(spec_.channels), count = (channels + panel_columns - 1) / panel_columns;
-    panels_ = AlignedArray<Panel>(count);
-    split_panels_ = AlignedArray<LayerNormPanel>(count);
+    panels_ = AlignedArray<Panel>::constant(count);
+    split_panels_ = AlignedArray<LayerNormPanel>::constant(count);
     for (size_t index = 0; index < count; ++index) {
       split_panels_[index].fits_words = true;
       for (int64_t position = 0; position < panel_columns; ++position) {

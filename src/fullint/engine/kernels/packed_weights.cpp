@@ -61,10 +61,14 @@ void pack_row_four_bit(const int8_t* row, int64_t inputs, int8_t offset, uint8_t
   }
 }
 
+uint8_t* place_of_four(uint8_t* tile, int64_t input) {
+  return tile + input / block_depth * 2 * tile_bytes + input % block_depth / 4 * 64;
+}
+
 void pack_row(const int8_t* row, int64_t inputs, uint8_t* tile) {
-  for (int64_t input = 0; input < inputs; input += 4)
-    std::memcpy(tile + input / block_depth * 2 * tile_bytes + input % block_depth / 4 * 64, row + input,
-                static_cast<size_t>(std::min<int64_t>(4, inputs - input)));
+  const int64_t whole = inputs / 4 * 4;
+  for (int64_t input = 0; input < whole; input += 4) std::memcpy(place_of_four(tile, input), row + input, 4);
+  if (whole < inputs) std::memcpy(place_of_four(tile, whole), row + whole, static_cast<size_t>(inputs - whole));
 }
 
 }  // namespace
@@ -75,8 +79,8 @@ PackedWeights pack_panels(const LinearSpec& spec) {
   const int64_t panel_bytes = round_up(spec.inputs, block_depth) * panel_columns / (offsets ? 2 : 1);
   PackedWeights packed;
   packed.four_bit = offsets.has_value();
-  packed.values = AlignedArray<uint8_t>(static_cast<size_t>(panels * panel_bytes));
-  if (offsets) packed.offsets = AlignedArray<int8_t>(static_cast<size_t>(panels * 128));
+  packed.values = AlignedArray<uint8_t>::constant(static_cast<size_t>(panels * panel_bytes));
+  if (offsets) packed.offsets = AlignedArray<int8_t>::constant(static_cast<size_t>(panels * 128));
   const auto* row = static_cast<const int8_t*>(spec.weights);
   for (int64_t output = 0; output < spec.outputs; ++output, row += spec.inputs) {
     const PanelPlace place(output);
@@ -96,14 +100,14 @@ PackedWeights pack_rows(const LinearSpec& spec) {
   const auto offsets = row_offsets(spec);
   PackedWeights packed;
   if (!offsets) {
-    packed.values = AlignedArray<uint8_t>(static_cast<size_t>(spec.outputs * spec.inputs * size_of(spec.weight_type)));
+    packed.values = AlignedArray<uint8_t>::constant(static_cast<size_t>(spec.outputs * spec.inputs * size_of(spec.weight_type)));
     std::memcpy(packed.values.data(), spec.weights, packed.values.bytes());
     return packed;
   }
   packed.four_bit = true;
-  packed.offsets = AlignedArray<int8_t>(offsets->size());
+  packed.offsets = AlignedArray<int8_t>::constant(offsets->size());
   std::copy(offsets->begin(), offsets->end(), packed.offsets.data());
-  packed.values = AlignedArray<uint8_t>(static_cast<size_t>(spec.outputs * ((spec.inputs + 1) / 2)));
+  packed.values = AlignedArray<uint8_t>::constant(static_cast<size_t>(spec.outputs * ((spec.inputs + 1) / 2)));
   const auto* weights = static_cast<const int8_t*>(spec.weights);
   uint8_t* to = packed.values.data();
   for (int64_t output = 0; output < spec.outputs; ++output) {

@@ -65,24 +65,3 @@ int64_t softmax_portable(AttentionKind kind, int64_t columns, const int32_t* sco
 }
 
 }  // namespace fullint::detail
-
-namespace fullint {
-
-void softmax_row(AttentionKind kind, int64_t columns, const int32_t* scores, ScalarFactor factor, int32_t log2_rounding,
-                 uint8_t* codes) {
-  detail::softmax_portable(kind, columns, scores, factor.pre_shift, factor.multiplier, factor.shift, log2_rounding, codes);
-}
-
-void weighted_average_row(int64_t keys, int64_t columns, const uint8_t* p, const int32_t* v, int64_t v_row_stride,
-                          int32_t value_bits, int32_t fraction_bits, int32_t* out) {
-  int64_t row_sum = 0;
-  for (int64_t key = 0; key < keys; ++key) row_sum += p[key];
-  const detail::AverageFactor factor = detail::average_factor(row_sum, value_bits, fraction_bits);
-  for (int64_t column = 0; column < columns; ++column) {
-    int64_t sum = 0;
-    for (int64_t key = 0; key < keys; ++key) sum += int64_t{p[key]} * v[key * v_row_stride + column];
-    out[column] = static_cast<int32_t>(detail::requantize(sum, factor.pre_shift, factor.multiplier, factor.shift, 16));
-  }
-}
-
-}  // namespace fullint

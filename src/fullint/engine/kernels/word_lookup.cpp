@@ -14,7 +14,7 @@ class WordLookupKernel final : public RowKernel {
  public:
   WordLookupKernel(const WordLookupSpec& spec, const InstructionSet* set)
       : table_(spec.table.size() + 1),
-        function_(set != nullptr && set->word_lookup != nullptr ? set->word_lookup : word_lookup_portable) {
+        function_(set != nullptr ? set->word_lookup : word_lookup_portable) {
     std::copy(spec.table.begin(), spec.table.end(), table_.data());
     data_ = {spec.types, spec.offset, table_.data()};
   }

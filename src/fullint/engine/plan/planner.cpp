@@ -22,6 +22,9 @@ namespace {
 // Rows a product needs at a stretch to be worth not copying them together first.
 constexpr std::int64_t kShortestRun = 32;
 
+// A model's constants need not all be in memory twice while it is loaded.
+constexpr std::int64_t kWeightsUntilRelease = 2 << 20;
+
 }  // namespace
 
 Plan Planner::plan() {
@@ -42,6 +45,7 @@ Plan Planner::plan() {
   for (const auto& step : plan_.steps) {
     plan_.scratch_bytes = std::max(plan_.scratch_bytes, step->scratch_bytes());
   }
+  program_.release();
   return std::move(plan_);
 }
 
@@ -190,6 +194,10 @@ void Planner::emit_linear(const LinearGroup& group) {
   const std::int64_t operations = 2 * x.rows() * spec.inputs * spec.outputs;
   add(make_kernel_step("linear", kernels_.linear(spec), x, second, views_.place(last.output, Need::even_rows),
                        operations));
+  weights_since_release_ += spec.inputs * spec.outputs;
+  if (weights_since_release_ < kWeightsUntilRelease) return;
+  program_.release();
+  weights_since_release_ = 0;
 }
 
 void Planner::emit_attention(const AttentionGroup& group) {

@@ -49,6 +49,7 @@ class Planner {
   std::map<int, LinearGroup> linear_groups_;  // by the last operation
   std::map<int, AttentionGroup> attention_groups_;
   Plan plan_;
+  std::int64_t weights_since_release_ = 0;
 };
 
 }  // namespace fullint

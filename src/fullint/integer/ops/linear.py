@@ -21,14 +21,25 @@ def infer(x: Operand, weight: Operand, bias: Operand) -> TensorType:
     if weights.ndim != 2 or weights.shape[1] != x.shape[-1] or biases.shape != (weights.shape[0],):
         raise FullintError(f"linear of x {x.shape}, weight {weight.shape}, bias {bias.shape}")
     low, high = min(x.type.low, 0), max(x.type.high, 0)
-    # Sums over the weights as stored, a wide copy of which is most of a large model's loading
-    # time; then Python's integers: these bounds may pass int64 before they are refused.
-    positive = np.maximum(weights, 0).sum(1, dtype=np.int64)
-    negative = (weights.sum(1, dtype=np.int64) - positive).astype(object)
-    positive = positive.astype(object)
+    # Then Python's integers: these bounds may pass int64 before they are refused.
+    positive, negative = (sums.astype(object) for sums in _signed_sums(weights))
     highest = positive * high + negative * low + np.maximum(biases, 0)
     lowest = positive * low + negative * high + np.minimum(biases, 0)
     return TensorType((*x.shape[:-1], weights.shape[0]), int(lowest.min()), int(highest.max()))
+
+
+def _signed_sums(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums (O,) of the positive and of the negative weights (O, K) of each row.
+
+    This is a large part of the time of loading a model, so the weights are read as they are stored:
+    NumPy takes the larger of two arrays, and sums of 32 bits, much faster than the larger of an
+    array and a number, and sums of 64.
+    """
+    fits = weights.dtype.itemsize == 1 and weights.shape[1] < 1 << 24
+    wide = np.int32 if fits else np.int64
+    zeros = np.zeros(weights.shape[1], weights.dtype)
+    positive = np.maximum(weights, zeros).sum(1, dtype=wide)
+    return positive, weights.sum(1, dtype=wide) - positive
 
 
 def compute(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
