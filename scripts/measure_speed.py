@@ -113,11 +113,15 @@ def main() -> None:
         return
     measure_limits(arguments.work, arguments.kernels)
     environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
+    failures = 0
     for name in missing:
         start = time.monotonic()
         command = [sys.executable, __file__, *sys.argv[1:], "--point", name]
         failed = subprocess.run(command, env=environment, check=False).returncode
+        failures += failed != 0
         print(f"{name}: {time.monotonic() - start:.0f} s" + " (FAILED)" * bool(failed), flush=True)
+    if failures:
+        sys.exit(f"{failures} points failed; the same command measures them again")
 
 
 def point_file(work: Path, name: str) -> Path:
@@ -150,6 +154,8 @@ def measure(point: Point, work: Path, checkpoint: Path | None) -> None:
     file = point_file(work, point.name)
     file.parent.mkdir(parents=True, exist_ok=True)
     save_results(results, file)
+    for name, reason in results.skipped.items():
+        print(f"{point.name}: not measured: {name}: {reason}", flush=True)
 
 
 def float_model(point: Point, checkpoint: Path | None) -> ModelSource:
@@ -189,7 +195,7 @@ def measure_limits(work: Path, kernels: Path | None) -> None:
     multiplications and additions a second on each instruction set.
     """
     file = work / "limits.json"
-    if file.exists():
+    if file.exists() and (kernels is None or json.loads(file.read_text())["operations"]):
         return
     limits: dict[str, Any] = {"bytes": copied_bytes(), "operations": {}}
     for isa in supported_isas()[1:] if kernels is not None else []:

@@ -34,6 +34,8 @@ def main() -> None:
         for point in all_points()
         if (file := point_file(arguments.work, point.name)).exists()
     }
+    if not measured:
+        parser.error(f"no point of scripts/measure_speed.py is in {arguments.work / 'points'}")
     limits = json.loads((arguments.work / "limits.json").read_text())
     first = next(iter(measured.values()))
     stem = f"speed-{first.machine['isas'][-1]}-{max(r.machine['date'] for r in measured.values())}"
@@ -67,12 +69,17 @@ def report(measured: Measured, limits: dict[str, Any]) -> str:
     """All tables, in Markdown."""
     machine = next(iter(measured.values())).machine
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    dates, commits = (
+        ", ".join(sorted({str(r.machine[name]) for r in measured.values()}))
+        for name in ("date", "commit")
+    )
     parts = [
         "# Speed",
-        f"{machine['cpu']}, {machine['cpus']} CPUs; {machine['date']}, commit {machine['commit']}; "
+        f"{machine['cpu']}, {machine['cpus']} CPUs; {dates}, commit {commits}; "
         f"{versions}. Milliseconds a run: medians, and half the way from the 10th to the 90th "
         f"percentile. `scripts/measure_speed.py` made these.",
     ]
+    parts.append(settings(measured))
     compared = {point: r for point, r in measured.items() if point.peers != "none"}
     for key in dict.fromkeys((point.model, point.isa) for point in compared):
         chosen = {p: r for p, r in compared.items() if (p.model, p.isa) == key}
@@ -85,6 +92,20 @@ def report(measured: Measured, limits: dict[str, Any]) -> str:
             title = f"## Where the time goes: {point.variant} ({results.isa})"
             parts += [title, profile(results, limits)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def settings(measured: Measured) -> str:
+    """Of each peer, and the variables that were set."""
+    told = {name: text for r in measured.values() for name, text in r.settings.items()}
+    variables = {
+        f"{name}={value}"
+        for results in measured.values()
+        for name, value in results.machine["environment"].items()
+    }
+    lines = [f"* {name}: {text}" for name, text in told.items()]
+    if variables:
+        lines.append(f"* environment, of some points or all: {', '.join(sorted(variables))}")
+    return "\n".join(lines)
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

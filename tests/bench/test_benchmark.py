@@ -154,8 +154,26 @@ class TestRunBenchmark:
         assert results.settings == {"sleeper": "1 ms"}
         assert results.skipped == {
             "absent": "it is not installed",
-            "broken": "it failed with RuntimeError: no such operator",
+            "broken": "it failed with RuntimeError (batch 2, threads 1): no such operator",
         }
+
+    def test_a_peer_that_fails_at_one_size_is_measured_at_the_others(self, model):
+        def prepare(task):
+            if task.batch == 1:
+                raise MemoryError
+            return lambda: time.sleep(0.001)
+
+        results = run_benchmark(
+            model,
+            batches=[1, 2],
+            threads=[1],
+            rounds=1,
+            peers=[Peer("sometimes", "1 ms", prepare)],
+            float_model=object(),
+        )
+        assert results.advantage(1, 1) is None and results.advantage(2, 1) is not None
+        assert results.settings == {"sometimes": "1 ms"}
+        assert "MemoryError (batch 1, threads 1)" in results.skipped["sometimes"]
 
     def test_an_older_instruction_set_is_for_all_or_not_at_all(self, model):
         def prepare(task):

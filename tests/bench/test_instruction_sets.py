@@ -12,12 +12,13 @@ from fullint.errors import FullintError
 
 
 @pytest.mark.parametrize(
-    ("isa", "told"), [("avx2", "AVX2 avx2"), ("avx512vnni", "AVX512_CORE_VNNI avx512")]
+    ("isa", "told"), [("avx2", "AVX2 avx2 True"), ("avx512vnni", "AVX512_CORE_VNNI avx512 True")]
 )
 def test_variables_are_set(isa: str, told: str) -> None:
     code = (
         "import os, sys; from fullint.bench import hold_peers_to; hold_peers_to(sys.argv[1]);"
-        "print(os.environ['ONEDNN_MAX_CPU_ISA'], os.environ['ATEN_CPU_CAPABILITY'])"
+        "print(os.environ['ONEDNN_MAX_CPU_ISA'], os.environ['ATEN_CPU_CAPABILITY'],"
+        "os.environ['TORCHINDUCTOR_CACHE_DIR'].endswith('-' + sys.argv[1]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, isa], capture_output=True, text=True, check=True

@@ -76,11 +76,14 @@ def test_peers_of_a_saved_model(
     assert "torch-fp32" in outcome.out
 
 
-def test_an_instruction_set(run: Callable, artefact: Path, tmp_path: Path) -> None:
+def test_an_instruction_set(
+    run: Callable, artefact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chosen = [*QUICK, "--peers", "none", "-o", tmp_path]
     outcome = run("bench", artefact, "--isa", "portable", *chosen)
     assert outcome.code == 0, outcome.err
     assert load_results(tmp_path / "out.json").isa == "portable"
+    monkeypatch.setattr(sys.modules["fullint.cli.bench"], "load_model", pytest.fail)
     refused = run("bench", artefact, "--isa", "sse2", *QUICK, "--peers", "none")
     assert refused.code == 1
     assert "'sse2' is not available here" in refused.err
@@ -149,6 +152,7 @@ def test_existing_files_are_refused_before_the_work(
         (["test_vit", "--checkpoint", "W", "--random-weights"], "either --checkpoint or"),
         (["test_vit", "--batch", 0], "--batch"),
         (["test_vit", "--threads", 0], "--threads"),
+        (["test_vit", "--threads", 5000], "--threads"),
     ],
 )
 def test_wrong_usage(run: Callable, artefact: Path, arguments: list[object], sentence: str) -> None:

@@ -72,6 +72,7 @@ def run_benchmark(
     normalised = _normalised(pixels, mean, std)
     measurements: list[Measurement] = []
     skipped = {} if isa is None else {p.name: _DISOBEYS for p in peers if not p.obeys_isa}
+    failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as temporary:
         kept = folder or Path(temporary)
         for count, batch in itertools.product(threads, batches):
@@ -81,13 +82,14 @@ def run_benchmark(
                     assert float_model is not None
                     _report(progress, f"batch {batch}, threads {count}: {peer.name}", 0, rounds)
                     task = PeerTask(float_model, normalised, batch, count, kept, stack)
-                    _prepare(peer, task, runs, skipped)
+                    _prepare(peer, task, runs, skipped, failed)
                 report = functools.partial(_report, progress, f"batch {batch}, threads {count}")
                 samples = measure_by_turns(runs, rounds=rounds, progress=report)
             measurements += [
                 Measurement.from_seconds(name, batch, count, seconds)
                 for name, seconds in samples.items()
             ]
+    measured = {measurement.name for measurement in measurements}
     single = Engine(model.program, threads=1, isa=isa)
     single.run(pixels[:1])
     profile = single.profile(np.resize(pixels, (10, *pixels.shape[1:])))
@@ -96,8 +98,8 @@ def run_benchmark(
         machine=describe_machine(),
         isa=single.isa,
         measurements=measurements,
-        settings={peer.name: peer.settings for peer in peers if peer.name not in skipped},
-        skipped=skipped,
+        settings={peer.name: peer.settings for peer in peers if peer.name in measured},
+        skipped=skipped | failed,
         profile=[asdict(step) for step in profile],
     )
 
@@ -109,7 +111,14 @@ def _engine_run(
     return functools.partial(engine.run, np.resize(pixels, (batch, *pixels.shape[1:])))
 
 
-def _prepare(peer: Peer, task: PeerTask, runs: dict[str, Run], skipped: dict[str, str]) -> None:
+def _prepare(
+    peer: Peer,
+    task: PeerTask,
+    runs: dict[str, Run],
+    skipped: dict[str, str],
+    failed: dict[str, str],
+) -> None:
+    """A peer that failed is tried again at the next size, where it may be the best."""
     if peer.name in skipped:
         return
     try:
@@ -120,7 +129,8 @@ def _prepare(peer: Peer, task: PeerTask, runs: dict[str, Run], skipped: dict[str
         skipped[peer.name] = str(error)
     except Exception as error:  # other people's code: the benchmark goes on without it
         lines = str(error).strip().splitlines() or [""]
-        skipped[peer.name] = f"it failed with {type(error).__name__}: {lines[0]}"
+        where = f"batch {task.batch}, threads {task.threads}"
+        failed.setdefault(peer.name, f"it failed with {type(error).__name__} ({where}): {lines[0]}")
 
 
 def _report(progress: Progress | None, what: str, done: int, total: int) -> None:

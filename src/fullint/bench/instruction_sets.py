@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 from fullint.errors import FullintError
 
@@ -38,3 +41,9 @@ def hold_peers_to(isa: str) -> None:
     if imported:
         raise FullintError(f"{imported[0]} runs already, so it cannot be held to '{isa}' any more")
     os.environ.update(_VARIABLES[isa])
+    if _VARIABLES[isa]:
+        # Code that torch.compile keeps on disk has no instruction set in its key: what was made for
+        # one would run for another, and leave out half of the elements.
+        default = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
+        folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or str(default)
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{folder}-{isa}"

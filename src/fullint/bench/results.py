@@ -61,7 +61,7 @@ class BenchmarkResults:
         isa: instruction set of the engine.
         measurements: one for each candidate, batch size and number of threads.
         settings: of each peer, in words; of `fullint` what it runs, where that is known.
-        skipped: peers that could not run, and why.
+        skipped: peers that could not run, or failed at some size, and why.
         profile: share of the engine's time by kind of operation (one thread).
     """
 

@@ -80,7 +80,8 @@ def bench(
         list[int] | None, typer.Option(min=1, help="Images a run; may be repeated.  [1 and 16]")
     ] = None,
     threads: Annotated[
-        list[int] | None, typer.Option(min=1, help="Threads; may be repeated.  [1 and 2]")
+        list[int] | None,
+        typer.Option(min=1, max=engine.MOST_THREADS, help="Threads; may be repeated.  [1 and 2]"),
     ] = None,
     peers: Annotated[
         str | None,
@@ -96,7 +97,7 @@ def bench(
         typer.Option(
             metavar="NAME",
             help="Hold the engine and the peers to an instruction set: avx2, avx512vnni or amx.  "
-            "[FULLINT_ISA, or the best]",
+            "[the best; FULLINT_ISA holds the engine alone]",
             show_default=False,
         ),
     ] = None,
@@ -140,8 +141,14 @@ def bench(
             "fullint's native engine is not installed, so there is nothing to measure; "
             "reinstall fullint with a C++ compiler present"
         )
-    if isa is not None and chosen:
-        hold_peers_to(isa)
+    if isa is not None:
+        if isa not in engine.supported_isas():  # said before the long work
+            raise FullintError(
+                f"the instruction set '{isa}' is not available here; "
+                f"choose one of {', '.join(engine.supported_isas())}"
+            )
+        if chosen:
+            hold_peers_to(isa)
     source: ModelSource | None = None
     if folder is None:
         integer, source = quantized(model, checkpoint, random_weights, recipe, img_size)

@@ -33,16 +33,18 @@ def _exported(task: PeerTask) -> Path:
     need("onnxscript")
     path = task.folder / f"model-{task.batch}.onnx"
     if not path.exists():
+        part = _part(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's own deprecations
             torch.onnx.export(
                 task.model,
                 (torch.from_numpy(task.input),),
-                str(path),
+                str(part),
                 dynamo=True,
                 external_data=False,
                 verbose=False,
             )
+        part.replace(path)
     return path
 
 
@@ -72,16 +74,25 @@ def _quantized(task: PeerTask) -> Path:
             return next(self.feeds, None)
 
     logging.getLogger().setLevel(logging.ERROR)
+    part = _part(path)
     quantization.quantize_static(
         str(prepared),
-        str(path),
+        str(part),
         Reader(),
         quant_format=quantization.QuantFormat.QDQ,
         per_channel=True,
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
     )
+    part.replace(path)
     return path
+
+
+def _part(path: Path) -> Path:
+    """Where to write what is to be at `path` once it is whole: an interrupted run must not leave a
+    half for the next one.
+    """
+    return path.with_name(f"part-{path.name}")
 
 
 ONNX_RUNTIME_PEERS = (
