@@ -83,3 +83,22 @@ def test_reports_a_unit(run: Callable, tmp_path: Path) -> None:
 def test_names_the_units_where_one_is_unknown(run: Callable) -> None:
     outcome = run("hardware", "--unit", "softmax9")
     assert outcome.code != 0 and "e2softmax, e2softmax_quarter_octaves" in outcome.err
+
+
+def test_refuses_before_the_long_work(run: Callable, artefact: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    short = tmp_path / "short.csv"
+    short.write_text("softmax,layernorm,gelu,top1,agreement\nexact,exact,table\n")
+    for arguments, said in (
+        (["--chart", tmp_path / "units.txt"], "is neither"),
+        (["--chart", tmp_path / "absent" / "units.png"], "not a writable folder"),
+        (["--results-file", tmp_path / "taken"], "is a folder, not a file"),
+        (["--accuracy", short], "is no CSV file with columns"),
+        (["--data-dir", tmp_path], "is for the run of a '--model'"),
+        (["--model", artefact, "--row-length", 4], "rows have 5 elements, the unit's at most 4"),
+        (["--model", artefact, "--unit", "ailayernorm"], "the model has no ailayernorm"),
+    ):
+        outcome = run("hardware", "--unit", "e2softmax", *arguments)
+        assert outcome.code != 0 and said in outcome.err, outcome.err
+    outcome = run("export", artefact, "-o", short / "rtl")
+    assert outcome.code == 1 and "not a writable folder" in outcome.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ pytest.importorskip("pyosys", reason="needs the extra 'hardware'")
 
 from fullint.errors import FullintError
 from fullint.hardware.energy import switching_energy
-from fullint.hardware.gate_simulation import Activity, GateSimulation
+from fullint.hardware.gate_simulation import GateSimulation
 from fullint.hardware.layer_norm_cases import AILayerNormCase, LayerNormCase
 from fullint.hardware.liberty import GATE_EQUIVALENTS, ClockGate, read_liberty
 from fullint.hardware.netlist import Cells, Netlist, read_netlist
@@ -117,6 +118,15 @@ def test_area_is_split_and_gated_clocks_save_some(tmp_path):
     assert 0.3 < gated.sequential < 0.8
 
 
+def test_a_tight_delay_costs_area_and_no_cell_between_power_domains_is_used(tmp_path, real_data):
+    case = E2SoftmaxCase(1, 8)
+    library = read_liberty(next((real_data / "liberty").glob("*.lib.gz")), tmp_path)
+    source = write_rtlil(case, tmp_path)
+    tight = synthesize(source, case.name, library, tmp_path, delay=500)
+    assert "lpflow" not in tight.netlist.read_text()
+    assert tight.area > synthesize(source, case.name, library, tmp_path, delay=9000).area
+
+
 def test_energy_is_charge_and_what_cells_use_inside(tmp_path):
     (tmp_path / "two.lib").write_text(LIBRARY)
     library = read_liberty(tmp_path / "two.lib", tmp_path)
@@ -127,7 +137,7 @@ def test_energy_is_charge_and_what_cells_use_inside(tmp_path):
     # At a slew of 0.1 the rising energy is 1.5 fJ up to 1 fF, and 2.5 fJ at 2 fF; falling 5 fJ.
     inside = 100 * (2.5 + 5) / 2 + 1000 * (1.5 + 5) / 2
     charge = (10 * 4.0 + 100 * 2.0) * 2.0**2 / 2
-    found = switching_energy(netlist, library, Activity(toggles, [], 0))
+    found = switching_energy(netlist, library, toggles)
     assert found == pytest.approx((inside + charge) * 1e-15)
 
 
@@ -148,6 +158,9 @@ def test_clock_gates_are_found(tmp_path):
 def test_unfit_libraries_are_refused(tmp_path):
     with pytest.raises(FullintError, match="there is no cell library"):
         read_liberty(tmp_path / "absent.lib", tmp_path)
+    (tmp_path / "damaged.lib.gz").write_bytes(gzip.compress(b"library (x) {}")[:-9])
+    with pytest.raises(FullintError, match="cannot be unpacked"):
+        read_liberty(tmp_path / "damaged.lib.gz", tmp_path)
     (tmp_path / "empty.lib").write_text("library (x) {}")
     with pytest.raises(FullintError, match="no cell whose name"):
         read_liberty(tmp_path / "empty.lib", tmp_path)

@@ -102,8 +102,25 @@ def test_exported_test_bench_passes_and_can_fail(case, tmp_path):
     lines[4] = lines[4][:-1] + format(int(lines[4][-1], 16) ^ 1, "x")
     (folder / "expected.hex").write_text("\n".join(lines) + "\n")
     assert verdict().startswith("FAIL: 1 of")
+    (folder / "expected.hex").write_text("\n".join(lines[:4]) + "\n")
+    assert "FAIL" in verdict()
+    (folder / "expected.hex").unlink()
+    assert "FAIL" in verdict()
     with pytest.raises(FullintError, match="not empty"):
         export_verilog(case, vectors, folder)
+
+
+def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
+    case, folder = E2SoftmaxCase(2, 5), tmp_path / "rtl"
+    vectors = rows_of_all_lengths(case, 2)
+
+    def fail(commands: list[str]) -> str:
+        raise FullintError("no Yosys")
+
+    monkeypatch.setattr("fullint.hardware.verilog.run_yosys", fail)
+    with pytest.raises(FullintError, match="no Yosys"):
+        export_verilog(case, vectors, folder)
+    assert not folder.exists()
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ class Form(StrEnum):
 
 
 class UnitName(StrEnum):
-    """Units; all but `ailayernorm` take rows from any model with a softmax or an 8-bit stream."""
+    """Units. Softmaxes take rows from any model; `layer_norm` also from an 8-bit `ailayernorm`."""
 
     e2softmax = "e2softmax"
     log2_softmax = "log2_softmax"
@@ -58,7 +58,8 @@ def export(
     with hardware_extra():
         from fullint.hardware.cases import chosen_rows
         from fullint.hardware.model_cases import case_of
-        from fullint.hardware.verilog import export_verilog
+        from fullint.hardware.verilog import check_folder, export_verilog
+    check_folder(output)
     run = run_model(artefact, data_dir)
     case = case_of(unit.value, run, lanes)
     found = case.model_vectors(run)

@@ -11,6 +11,8 @@ import typer
 from fullint.cli.console import print_table
 from fullint.cli.extra import hardware_extra
 from fullint.cli.model_run import run_model
+from fullint.hardware.synthesis import DEFAULT_DELAY
+from fullint.integer.output_directory import check_file
 
 
 def hardware(
@@ -19,8 +21,12 @@ def hardware(
         typer.Option("--unit", help="Only this one, as the table names it; may be repeated."),
     ] = None,
     lanes: Annotated[int, typer.Option(min=1, help="Elements a clock cycle.")] = 16,
-    row_length: Annotated[int, typer.Option(min=1, help="Longest row of a softmax unit.")] = 256,
-    channels: Annotated[int, typer.Option(min=1, help="Channels of a LayerNorm unit.")] = 192,
+    row_length: Annotated[
+        int, typer.Option(min=1, max=65535, help="Longest row of a softmax unit.")
+    ] = 256,
+    channels: Annotated[
+        int, typer.Option(min=1, max=16383, help="Channels of a LayerNorm unit.")
+    ] = 192,
     liberty: Annotated[
         Path | None,
         typer.Option(
@@ -30,7 +36,7 @@ def hardware(
     ] = None,
     delay: Annotated[
         int, typer.Option(min=1, help="Delay in picoseconds that the mapping to gates aims at.")
-    ] = 4000,
+    ] = DEFAULT_DELAY,
     clock_gating: Annotated[
         bool, typer.Option(help="Gate the clocks of registers, not their inputs.")
     ] = True,
@@ -78,6 +84,7 @@ def hardware(
         from fullint.hardware.report import characterize, default_cases
         from fullint.hardware.results import (
             COLUMNS,
+            check_chart,
             draw_chart,
             read_accuracy,
             table_row,
@@ -87,17 +94,26 @@ def hardware(
     names = [case.name for case in cases]
     for name in unit or []:
         if name not in names:
-            raise typer.BadParameter(f"'{name}' is none of {', '.join(names)}")
+            raise typer.BadParameter(f"--unit '{name}' is none of {', '.join(names)}")
+    if data_dir and not model:
+        raise typer.BadParameter("'--data-dir' is for the run of a '--model'")
+    cases = [case for case in cases if not unit or case.name in unit]
+    for path in filter(None, (results_file, chart)):
+        check_file(path)
+    if chart:
+        check_chart(chart)
     known = read_accuracy(accuracy) if accuracy else {}
-    run = run_model(model, data_dir) if model else None
     with tempfile.TemporaryDirectory() as folder:
         library = read_liberty(liberty or GATE_EQUIVALENTS, Path(folder))
+        run = run_model(model, data_dir) if model else None
+        if run:
+            for case in cases:
+                case.model_vectors(run)  # says what the model lacks before the long work
         reports = [
             characterize(
                 case, library, Path(folder), run=run, delay=delay, clock_gating=clock_gating
             )
             for case in cases
-            if not unit or case.name in unit
         ]
     typer.echo(
         f"cells: {library.name}, one gate equivalent is an area of {library.gate_equivalent}"

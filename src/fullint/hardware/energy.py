@@ -7,7 +7,6 @@ import re
 import numpy as np
 
 from fullint.errors import FullintError
-from fullint.hardware.gate_simulation import Activity
 from fullint.hardware.liberty import Group, Liberty
 from fullint.hardware.netlist import Netlist
 
@@ -16,12 +15,15 @@ SLEW = 0.1
 _FARADS = {"f": 1e-15, "p": 1e-12}
 
 
-def switching_energy(netlist: Netlist, liberty: Liberty, activity: Activity) -> float | None:
-    """Joules of all runs; None where the library has no energies.
+def switching_energy(netlist: Netlist, liberty: Liberty, toggles: np.ndarray) -> float | None:
+    """Joules of so many changes of every net; None where the library has no energies.
 
     C V^2 / 2 for every change of a net, C from the pins on it; what a cell uses inside when a pin
     changes from the library's tables, the mean of rising and falling and of all conditions. No
     wires, no glitches, no leakage.
+
+    Raises:
+        FullintError: energies without a voltage or a unit.
     """
     header = liberty.header()
     pins = [
@@ -38,11 +40,13 @@ def switching_energy(netlist: Netlist, liberty: Liberty, activity: Activity) -> 
         tables = [table for group in pin.all("internal_power") for table in group.groups]
         if tables:
             energies = [_looked_up(table, header, load[nets]) for table in tables]
-            inside += float(activity.toggles[nets] @ np.mean(energies, axis=0))
+            inside += float(toggles[nets] @ np.mean(energies, axis=0))
     if inside == 0:
         return None
     volts = header.number("nom_voltage")
-    return (inside + float(activity.toggles @ load) * volts**2 / 2) * _energy_unit(header)
+    if not volts:
+        raise FullintError("the library has energies, but no nom_voltage")
+    return (inside + float(toggles @ load) * volts**2 / 2) * _energy_unit(header)
 
 
 def _looked_up(table: Group, header: Group, load: np.ndarray) -> np.ndarray:
@@ -75,7 +79,8 @@ def _numbers(group: Group, attribute: str) -> np.ndarray:
 
 def _energy_unit(header: Group) -> float:
     """Joules in capacitance times volts squared, the unit of a library's energies."""
-    found = re.fullmatch(r"([\d.]+) ([fp])f", header.attributes["capacitive_load_unit"].lower())
+    unit = header.attributes.get("capacitive_load_unit", "").lower()
+    found = re.fullmatch(r"([\d.]+) ([fp])f", unit)
     if found is None:
         raise FullintError("the library's unit of capacitance is neither fF nor pF")
     return float(found[1]) * _FARADS[found[2]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,13 +106,16 @@ def read_liberty(path: Path, directory: Path) -> Liberty:
     """Open a liberty file; one that ends in .gz is unpacked into `directory`.
 
     Raises:
-        FullintError: no file, or no two-input NAND gate in it.
+        FullintError: no file, a damaged one, or no two-input NAND gate in it.
     """
     if not path.is_file():
         raise FullintError(f"there is no cell library {path}")
     if path.suffix == ".gz":
         plain = directory / path.stem
-        plain.write_bytes(gzip.decompress(path.read_bytes()))
+        try:
+            plain.write_bytes(gzip.decompress(path.read_bytes()))
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise FullintError(f"{path} cannot be unpacked: {error}") from error
     else:
         plain = path.resolve()
     texts = _cell_texts(plain.read_text(errors="replace"))

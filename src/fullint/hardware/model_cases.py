@@ -16,11 +16,9 @@ def case_of(name: str, run: ModelRun, lanes: int) -> Case:
         FullintError: the model has none whose rows the unit could be sent.
     """
     if name == "e2softmax":
-        bits = _e2softmax(run, lanes, 1).fraction_bits
-        return _e2softmax(run, lanes, run.softmax_codes(bits).shape[-1])
+        return _e2softmax(run, lanes)
     if name == "log2_softmax":
-        bits = Log2SoftmaxCase(lanes, 1).fraction_bits
-        return Log2SoftmaxCase(lanes, run.softmax_codes(bits).shape[-1])
+        return Log2SoftmaxCase(lanes, run.longest_row())
     tokens = run.tokens(name)[0]
     channels, (low, high) = tokens.codes.shape[-1], (tokens.attributes[k] for k in ("low", "high"))
     if name == "layer_norm":
@@ -28,7 +26,8 @@ def case_of(name: str, run: ModelRun, lanes: int) -> Case:
     return AILayerNormCase(lanes, channels, low, high, ranges=tokens.attributes["ranges"])
 
 
-def _e2softmax(run: ModelRun, lanes: int, length: int) -> E2SoftmaxCase:
+def _e2softmax(run: ModelRun, lanes: int) -> E2SoftmaxCase:
+    length = run.longest_row()
     found = [operation for operation, _ in run.inputs if operation.kind == "e2softmax"]
     if not found:
         return E2SoftmaxCase(lanes, length)

@@ -10,7 +10,7 @@ import numpy as np
 from fullint.errors import FullintError
 from fullint.hardware.cases import Case, chosen_rows
 from fullint.hardware.energy import switching_energy
-from fullint.hardware.gate_simulation import RUNS, GateSimulation
+from fullint.hardware.gate_simulation import RUNS, Activity, GateSimulation
 from fullint.hardware.layer_norm_cases import AILayerNormCase, LayerNormCase
 from fullint.hardware.liberty import GATE_EQUIVALENTS, Liberty
 from fullint.hardware.netlist import read_netlist
@@ -22,8 +22,10 @@ from fullint.hardware.timing import critical_path
 from fullint.hardware.verilog import write_rtlil
 from fullint.hardware.workload import ModelRun
 
-# Rows one after another in each of the 64 runs of a simulation; constants change in between.
-ROWS_IN_A_RUN = 3
+# Rows one after another in each of the 64 runs of a simulation. A row's energy is the difference
+# between a longer and a shorter one: reset, filling and draining are in both.
+ROWS_IN_A_RUN = 5
+ROWS_IN_THE_SHORTER = 2
 SETTINGS_MEASURED = 4
 
 
@@ -99,13 +101,15 @@ def characterize(
     joules, cycles = [], []
     length, sets = _measured_rows(case, run)
     for vectors in sets:
-        activity = simulation.run(vectors)
-        if activity.different:
-            raise FullintError(f"{case.name}: {activity.different} beats differ in its gates")
-        ends = activity.beat_cycles[len(activity.beat_cycles) // ROWS_IN_A_RUN - 1 :]
+        longer, shorter = (
+            _activity(case, simulation, part) for part in (vectors, _first_rows(vectors))
+        )
+        ends = longer.beat_cycles[len(longer.beat_cycles) // ROWS_IN_A_RUN - 1 :]
         cycles.append((ends[-1] - ends[0]) / (ROWS_IN_A_RUN - 1))
-        joules.append(switching_energy(netlist, liberty, activity))
+        toggles = longer.toggles - shorter.toggles
+        joules.append(switching_energy(netlist, liberty, toggles))
     known = [energy for energy in joules if energy is not None]
+    more_rows = RUNS * (ROWS_IN_A_RUN - ROWS_IN_THE_SHORTER)
     timed = liberty.path != GATE_EQUIVALENTS.resolve()
     return UnitReport(
         name=case.name,
@@ -117,8 +121,21 @@ def characterize(
         nanoseconds=critical_path(gates.netlist, case.name, liberty, directory) if timed else None,
         measured_length=length,
         cycles_per_row=float(np.mean(cycles)),
-        picojoules_per_row=float(np.mean(known)) / (RUNS * ROWS_IN_A_RUN) * 1e12 if known else None,
+        picojoules_per_row=float(np.mean(known)) / more_rows * 1e12 if known else None,
     )
+
+
+def _activity(case: Case, simulation: GateSimulation, vectors: Vectors) -> Activity:
+    activity = simulation.run(vectors)
+    if activity.different:
+        raise FullintError(f"{case.name}: {activity.different} beats differ in its gates")
+    return activity
+
+
+def _first_rows(vectors: Vectors) -> Vectors:
+    """The rows with which every run begins."""
+    rows = np.arange(vectors.rows).reshape(RUNS, ROWS_IN_A_RUN)
+    return chosen_rows(vectors, rows[:, :ROWS_IN_THE_SHORTER].ravel())
 
 
 def _measured_rows(case: Case, run: ModelRun | None) -> tuple[int, list[Vectors]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,7 +53,7 @@ def read_accuracy(path: Path) -> dict[str, tuple[float, float]]:
             (row["softmax"], row["layernorm"]): (float(row["top1"]), float(row["agreement"]))
             for row in rows
         }
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise FullintError(
             f"{path} is no CSV file with columns softmax, layernorm, gelu, top1 and agreement"
         ) from error
@@ -95,21 +96,27 @@ def write_csv(
     replace_file(path, text.getvalue().encode())
 
 
+def check_chart(path: Path) -> None:
+    """Refuse a chart that could not be drawn, before the long work.
+
+    Raises:
+        FullintError: matplotlib is not installed, or the name ends in neither .png nor .svg.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise FullintError("charts need matplotlib: pip install 'fullint[plot]'")
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise FullintError(f"a chart is a .png or .svg file, and {path} is neither")
+
+
 def draw_chart(
     reports: Sequence[UnitReport],
     accuracy: Mapping[str, tuple[float, float]],
     library: str,
     path: Path,
 ) -> None:
-    """Gate equivalents of every unit as bars; with accuracies, area against top-1 beside them.
+    """Gate equivalents of every unit as bars; with accuracies, area against top-1 beside them."""
+    from matplotlib.figure import Figure
 
-    Raises:
-        FullintError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise FullintError("charts need matplotlib: pip install 'fullint[plot]'") from error
     known = [report for report in reports if report.name in accuracy]
     panels = 2 if known else 1
     figure = Figure(figsize=(7.5 * panels, 1.6 + 0.45 * len(reports)), layout="constrained")
@@ -145,5 +152,5 @@ def draw_chart(
     for panel in (axes, *beside):
         panel.spines[["top", "right"]].set_visible(False)
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=path.suffix[1:] or "png", dpi=150)
+    figure.savefig(drawn, format=path.suffix[1:], dpi=150)
     replace_file(path, drawn.getvalue())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fullint.errors import FullintError
 from fullint.hardware.cases import random_codes
 from fullint.hardware.pipeline import count_bits
 from fullint.hardware.simulation import Vectors
@@ -59,7 +60,8 @@ class E2SoftmaxCase:
 
     def model_vectors(self, run: ModelRun) -> list[Vectors]:
         """The rows of all softmax layers."""
-        return [self.vectors(run.softmax_codes(self.fraction_bits))]
+        codes = _model_codes(run, self.row_length, self.fraction_bits, self.natural)
+        return [self.vectors(codes)]
 
     def vectors(self, codes: np.ndarray) -> Vectors:
         """Rows of codes (rows, length) and what the operation makes of them."""
@@ -104,7 +106,8 @@ class Log2SoftmaxCase:
     def model_vectors(self, run: ModelRun) -> list[Vectors]:
         """The rows of all softmax layers."""
         shift = 14 - FRACTION_BITS + self.fraction_bits
-        return [self._vectors(run.softmax_codes(self.fraction_bits), 2**14, shift)]
+        codes = _model_codes(run, self.row_length, self.fraction_bits)
+        return [self._vectors(codes, 2**14, shift)]
 
     def _vectors(self, codes: np.ndarray, multiplier: int, shift: int) -> Vectors:
         settings = {"multiplier": multiplier, "shift": shift, "rounding": 2 ** (FRACTION_BITS - 1)}
@@ -112,6 +115,16 @@ class Log2SoftmaxCase:
         compute = find_operation("log2_softmax").compute
         results = compute(codes[None], *factor, rounding=settings["rounding"])[0]
         return _row_vectors(codes, results, self.lanes, 4, settings)
+
+
+def _model_codes(
+    run: ModelRun, longest: int, fraction_bits: int, natural: bool = False
+) -> np.ndarray:
+    if run.longest_row() > longest:
+        raise FullintError(
+            f"the model's rows have {run.longest_row()} elements, the unit's at most {longest}"
+        )
+    return run.softmax_codes(fraction_bits, natural)
 
 
 def _row_vectors(

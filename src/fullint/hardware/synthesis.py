@@ -21,10 +21,14 @@ strash
 &put
 buffer -c
 topo
-upsize {D}
-dnsize {D}
+upsize -D {delay}
+dnsize -D {delay}
 stime -p
 """
+# Cells between power domains and for probes, in libraries that do not say themselves that ordinary
+# logic must not use them.
+UNUSED_CELLS = ("*lpflow*", "*probe*")
+DEFAULT_DELAY = 4500
 FAST_ADDERS = "+/choices/kogge-stone.v"
 
 
@@ -59,7 +63,7 @@ def synthesize(
     liberty: Liberty,
     directory: Path,
     *,
-    delay: int = 4000,
+    delay: int = DEFAULT_DELAY,
     clock_gating: bool = True,
 ) -> Synthesis:
     """Yosys' `synth` with fast adders, then `abc` on the library, for a delay in picoseconds.
@@ -71,12 +75,13 @@ def synthesize(
         FullintError: with Yosys' message.
     """
     constraints, script = directory / "constraints", directory / "abc.script"
-    script.write_text(ABC_SCRIPT)
+    script.write_text(ABC_SCRIPT.format(delay=delay))
     driver = f"set_driving_cell {liberty.driver}\n" if liberty.driver else ""
     constraints.write_text(f"{driver}set_load 20.0 [all_outputs]\n")
     statistics = directory / f"{top}.json"
     netlist, netlist_rtlil = directory / f"{top}.netlist.v", directory / f"{top}.netlist.il"
     gating = [f"clockgate -liberty {liberty.path} -min_net_size 4"] if clock_gating else []
+    unused = " ".join(f"-dont_use {pattern}" for pattern in UNUSED_CELLS)
     run_yosys(
         [
             f"read_rtlil {rtlil}",
@@ -86,7 +91,8 @@ def synthesize(
             *gating,
             f"dfflibmap -liberty {liberty.path}",
             "opt",
-            f"abc -liberty {liberty.path} -D {delay} -constr {constraints} -script {script}",
+            f"abc -liberty {liberty.path} -D {delay} -constr {constraints} {unused} "
+            f"-script {script}",
             "opt_clean",
             "setundef -zero",
             "clean",

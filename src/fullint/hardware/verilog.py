@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from fullint.hardware.cases import Case
 from fullint.hardware.simulation import Vectors
 from fullint.hardware.streams import WORD_BITS, Field, Interface, Stream, interface_of
 from fullint.hardware.yosys import run_yosys
+from fullint.integer.output_directory import check_output, write_directory
 
 
 def write_rtlil(case: Case, directory: Path) -> Path:
@@ -22,29 +24,37 @@ def write_rtlil(case: Case, directory: Path) -> Path:
     return path
 
 
-def export_verilog(case: Case, vectors: Vectors, directory: Path) -> list[Path]:
-    """Write NAME.v, NAME_test.v and one .hex file a stream; give their paths.
+def check_folder(directory: Path) -> None:
+    """Refuse a folder that holds files or cannot be written.
 
     Raises:
-        FullintError: the directory holds files already.
+        FullintError: says which.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    if any(directory.iterdir()):
+    if directory.is_dir() and any(directory.iterdir()):
         raise FullintError(f"{directory} is not empty; name a folder that is")
-    source = write_rtlil(case, directory)
-    design, bench = directory / f"{case.name}.v", directory / f"{case.name}_test.v"
-    run_yosys(
-        [f"read_rtlil {source}", "proc -norom", "opt_clean", f"write_verilog -noattr {design}"]
-    )
-    source.unlink()
+    check_output(directory, (), overwrite=True)
+
+
+def export_verilog(case: Case, vectors: Vectors, directory: Path) -> list[Path]:
+    """Write NAME.v, NAME_test.v and one .hex file a stream, all or none; give their paths.
+
+    Raises:
+        FullintError: the directory holds files already or cannot be written.
+    """
+    check_folder(directory)
+    with tempfile.TemporaryDirectory() as folder:
+        source, design = write_rtlil(case, Path(folder)), Path(folder) / "design.v"
+        commands = [f"read_rtlil {source}", "proc -norom", "opt_clean"]
+        run_yosys([*commands, f"write_verilog -noattr {design}"])
+        text = design.read_text()
     interface = interface_of(case.unit)
-    written = [design, bench]
+    files = {f"{case.name}.v": text, f"{case.name}_test.v": _bench(case.name, interface, vectors)}
     for name, words in _streams(interface, vectors):
-        written.append(directory / f"{name}.hex")
         lines = ("".join(f"{word:08x}" for word in beat[::-1]) for beat in words.tolist())
-        written[-1].write_text("\n".join(lines) + "\n")
-    bench.write_text(_bench(case.name, interface, vectors))
-    return written
+        files[f"{name}.hex"] = "\n".join(lines) + "\n"
+    contents = {name: text.encode() for name, text in files.items()}
+    write_directory(directory, contents, overwrite=True, verify=lambda folder: None)
+    return [directory / name for name in files]
 
 
 def _streams(interface: Interface, vectors: Vectors) -> list[tuple[str, np.ndarray]]:
@@ -98,7 +108,9 @@ module {name}_test;
     {output.name}_ready <= $random;
     idle <= idle + 1;
     if (!rst && {output.name}_valid && {output.name}_ready) begin
-      if ((found ^ expected_words[compared]) & mask_words[compared]) different = different + 1;
+      // !==, as an answer that is not known, or is not in the file, is a difference.
+      if (((found ^ expected_words[compared]) & mask_words[compared]) !== 0)
+        different = different + 1;
       compared = compared + 1;
       idle <= 0;
     end

@@ -11,9 +11,13 @@ from fullint.errors import FullintError
 from fullint.integer import fixed_point
 from fullint.integer.interpreter import trace
 from fullint.integer.program import IntegerProgram, Operation
-from fullint.integer.softmax_parts import FRACTION_BITS, distances_below_maximum
+from fullint.integer.softmax_parts import FRACTION_BITS
 
-SOFTMAX_KINDS = ("e2softmax", "log2_softmax", "softmax", "table_softmax", "exponentials")
+CODE_KINDS = ("e2softmax", "itamax")  # these make 8-bit codes of their scores themselves
+SOFTMAX_KINDS = (
+    *CODE_KINDS,
+    *("log2_softmax", "softmax", "table_softmax", "exponentials", "shiftmax"),
+)
 LAYER_NORM_KINDS = ("layer_norm", "ailayernorm")
 
 
@@ -53,21 +57,24 @@ class ModelRun:
             )
         return found
 
-    def softmax_codes(self, fraction_bits: int) -> np.ndarray:
-        """8-bit codes (rows, length) of the scores of all softmax layers.
+    def longest_row(self) -> int:
+        """Elements of the longest row that a softmax reads."""
+        return max(scores.shape[-1] for _, scores in self._scores())
 
-        Of `e2softmax` they are what the operation makes of its scores. Of another softmax they are
-        the distances below the row's maximum, in steps of 2^-fraction_bits octaves, below 255.
+    def softmax_codes(self, fraction_bits: int, natural: bool = False) -> np.ndarray:
+        """8-bit codes (rows, length) of the scores of all softmax layers with the longest rows, in
+        steps of 2^-fraction_bits octaves (nats where `natural`).
+
+        Of an operation that makes such codes itself they are its own; else 255 less the distances
+        below the row's maximum, at most 255.
         """
-        wanted = self.operations(*SOFTMAX_KINDS)
+        longest = self.longest_row()
         found = [
-            self._codes(operation, scores.astype(np.int64), fraction_bits)
-            for operation, scores in self.inputs
-            if operation in wanted
+            self._codes(operation, scores.astype(np.int64), fraction_bits, natural)
+            for operation, scores in self._scores()
+            if scores.shape[-1] == longest
         ]
-        longest = max(codes.shape[-1] for codes in found)
-        rows = [codes.reshape(-1, longest) for codes in found if codes.shape[-1] == longest]
-        return np.concatenate(rows)
+        return np.concatenate([codes.reshape(-1, longest) for codes in found])
 
     def tokens(self, kind: str) -> list[Tokens]:
         """What every LayerNorm of a kind read; `layer_norm` also of an `ailayernorm`.
@@ -84,16 +91,25 @@ class ModelRun:
                 found.append(tokens if exact else _with_exact_constants(tokens))
         return found
 
-    def _codes(self, operation: Operation, scores: np.ndarray, fraction_bits: int) -> np.ndarray:
-        factor = [self._constant(name) for name in operation.inputs[1:4]]
-        if operation.kind == "e2softmax":
-            zero_point = operation.attributes["zero_point"]
-            assert isinstance(zero_point, int)
-            scaled = fixed_point.requantize(scores, *factor, intermediate_bits=16)
-            return np.clip(scaled + zero_point, 0, 255)
-        distances = distances_below_maximum(scores, *factor)
-        shift = FRACTION_BITS - fraction_bits
-        return 255 - np.minimum(fixed_point.shift_right(distances, shift), 255)
+    def _scores(self) -> list[tuple[Operation, np.ndarray]]:
+        wanted = self.operations(*SOFTMAX_KINDS)
+        return [(operation, scores) for operation, scores in self.inputs if operation in wanted]
+
+    def _codes(
+        self, operation: Operation, scores: np.ndarray, fraction_bits: int, natural: bool
+    ) -> np.ndarray:
+        pre_shift, multiplier, shift = (self._constant(name) for name in operation.inputs[1:4])
+        own_bits = _number(operation, "fraction_bits", FRACTION_BITS)
+        own_natural = bool(_number(operation, "natural", 0))
+        if operation.kind in CODE_KINDS and (own_bits, own_natural) == (fraction_bits, natural):
+            scaled = fixed_point.requantize(
+                scores, pre_shift, multiplier, shift, intermediate_bits=16
+            )
+            return np.clip(scaled + _number(operation, "zero_point", 0), 0, 255)
+        steps = _steps_an_octave(fraction_bits, natural) / _steps_an_octave(own_bits, own_natural)
+        below = scores.max(axis=-1, keepdims=True) - scores
+        distances = below * (multiplier * 2.0 ** -(pre_shift + shift) * steps)
+        return 255 - np.minimum(np.rint(distances), 255).astype(np.int64)
 
     def _tokens(self, operation: Operation, x: np.ndarray) -> Tokens:
         low, high = (
@@ -103,6 +119,12 @@ class ModelRun:
             raise FullintError(
                 f"{operation.output} reads codes of {low} to {high}, and its unit only 8 bits; "
                 "quantize with a recipe whose residual stream has 8 bits: sole or fq-vit"
+            )
+        given = (_number(operation, "low", 0), _number(operation, "high", 255))
+        if given[1] - given[0] > 255:
+            raise FullintError(
+                f"{operation.output} gives codes of {given[0]} to {given[1]}, and its unit only 8 "
+                "bits; quantize with a recipe whose 'normalized' has 8 bits"
             )
         names = ("channel_shift", "multiplier", "bias", "shift")
         constants = map(self._constant, operation.inputs[1:])
@@ -128,6 +150,17 @@ def record(program: IntegerProgram, pixels: np.ndarray) -> ModelRun:
         if operation.inputs[0] == name
     ]
     return ModelRun(program, found)
+
+
+def _number(operation: Operation, attribute: str, default: int) -> int:
+    value = operation.attributes.get(attribute, default)
+    assert isinstance(value, int)
+    return value
+
+
+def _steps_an_octave(fraction_bits: int, natural: bool) -> float:
+    """The operations take 16/23 nats for an octave."""
+    return 2.0**fraction_bits * (16 / 23 if natural else 1)
 
 
 def _with_exact_constants(tokens: Tokens) -> Tokens:
