@@ -122,6 +122,32 @@ def best_percentiles(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array(steps), np.array(lows)
 
 
+@pytest.mark.parametrize("groups", [1, 4])
+def test_channels_of_a_group_are_scaled_and_shifted_alike(groups: int) -> None:
+    """What was divided, LayerNorm's gain and offset against those before: a pair a group."""
+    before = normal_form_of("vit")
+    graph = transformed(ScaleReparameterizationConfig(groups=groups))
+    gain, offset = (
+        [getattr(module, f"blocks_0_norm1_{name}").double() for module in (before, graph.module)]
+        for name in ("weight", "bias")
+    )
+    factors = gain[0] / gain[1]
+    folded = torch.stack([factors, offset[0] - offset[1] * factors], dim=1)
+    assert len(folded.mul(1e4).round().unique(dim=0)) == groups
+    if groups == 1:  # one range, the mean of all channels', for a tensor that is not scaled
+        step, _ = best_percentiles(values(before, NORM).double().numpy())
+        assert torch.allclose(factors, torch.ones(32).double(), rtol=1e-5)
+        grid = graph.fixed_grids[node_of(graph, NORM)]
+        assert isinstance(grid, UniformGrid)
+        assert float(grid.scale) == pytest.approx(float(np.mean(step)), rel=1e-4)
+
+
+def test_a_group_a_channel_is_what_no_groups_are() -> None:
+    alone = transformed(ScaleReparameterizationConfig()).module
+    grouped = transformed(ScaleReparameterizationConfig(groups=32)).module
+    assert torch.equal(grouped.blocks_0_attn_qkv_weight, alone.blocks_0_attn_qkv_weight)
+
+
 def test_calibration_keeps_the_fixed_grid() -> None:
     graph = transformed(ScaleReparameterizationConfig(dual_clipping=True))
     graph.calibrate(CALIBRATION)

@@ -33,6 +33,7 @@ TRANSFORMS = [
     ScaleReparameterizationConfig(),
     ScaleReparameterizationConfig(target="median", migration=0.2),
     ScaleReparameterizationConfig(dual_clipping=True),
+    ScaleReparameterizationConfig(groups=3),
     SmoothQuantConfig(),
     SmoothQuantConfig(balance=0.7, centered=True),
     KeyValueCenteringConfig(),

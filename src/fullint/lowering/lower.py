@@ -21,10 +21,15 @@ def lower(graph: QuantizedGraph) -> IntegerProgram:
     """The integer program of a calibrated quantized graph.
 
     Raises:
-        FullintError: a layer whose accumulators could overflow, or a tensor whose grid an operation
-            cannot use, by name.
+        FullintError: a recipe that is a simulation only, a layer whose accumulators could overflow,
+            or a tensor whose grid an operation cannot use, by name.
     """
-    builder = ProgramBuilder(exact=graph.recipe.requantization == "exact")
+    recipe = graph.recipe
+    if recipe.simulation_only:
+        raise FullintError(
+            f"recipe '{recipe.name}' has no integer program: {recipe.simulation_only}"
+        )
+    builder = ProgramBuilder(exact=recipe.requantization == "exact")
     encodings: dict[torch.fx.Node, Encoding] = {}
     output: Encoding | None = None
     input_name, input_shape = "", ()

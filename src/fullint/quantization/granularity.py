@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +42,27 @@ class Groups:
 
 
 TENSOR = Groups()
+
+
+@dataclass(frozen=True)
+class TokenPositions:
+    """A group for each token position of a tensor (..., *shape, channels), the same in every image:
+    what FIMA-Q's code (Wu et al., CVPR 2025) calls token-channel-wise, scales (1, tokens, 1).
+
+    `shape` are the axes that number the positions: (tokens,), or (height, width).
+    """
+
+    shape: tuple[int, ...]
+
+    def split(self, values: Tensor) -> Tensor:
+        """Elements by position: (..., *shape, channels) to (positions, elements)."""
+        positions = math.prod(self.shape)
+        by_image = values.reshape(-1, positions, values.shape[-1])
+        return by_image.transpose(0, 1).reshape(positions, -1)
+
+    def broadcast(self, per_group: Tensor) -> Tensor:
+        """One value a position (positions,) to (*shape, 1)."""
+        return per_group.reshape(*self.shape, 1)
 
 
 def block_edges(size: int, count: int) -> list[int]:

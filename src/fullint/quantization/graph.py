@@ -13,7 +13,7 @@ from torch import Tensor
 from fullint.capture import normal_form
 from fullint.errors import FullintError
 from fullint.quantization.calibration_data import CalibrationData
-from fullint.quantization.granularity import TENSOR, Groups
+from fullint.quantization.granularity import TENSOR, Groups, TokenPositions
 from fullint.quantization.grids import Grid, UniformGrid
 from fullint.quantization.heads import head_groups
 from fullint.quantization.quantizers import Quantizer, make_quantizer
@@ -83,7 +83,12 @@ class QuantizedGraph:
             quantizers[node] = quantizers[addition]
         return quantizers
 
-    def _groups(self, node: torch.fx.Node, config: object) -> Groups:
+    def _groups(self, node: torch.fx.Node, config: object) -> Groups | TokenPositions:
+        if isinstance(config, UniformConfig) and config.strategy == "token":
+            # The first axis has the images. Of an attention's output (..., heads, tokens, channels)
+            # a linear layer reads the heads of one token together: they share its scale.
+            first = -2 if self.roles[node] == "attention_output" else 1
+            return TokenPositions(tuple(node.meta["shape"][first:-1]))
         if isinstance(config, UniformConfig) and config.strategy in ("head", "operand"):
             whole_operands = config.strategy == "operand"
             return head_groups(self.module.graph, node, whole_operands=whole_operands)

@@ -46,6 +46,7 @@ MATRIX_OPERANDS: tuple[Role, ...] = (
     "activation",
     "pooled",
 )
+LINEAR_INPUTS: tuple[Role, ...] = ("normalized", "attention_output", "activation")
 
 
 class UniformConfig(Declaration):
@@ -54,8 +55,9 @@ class UniformConfig(Declaration):
     strategy: "tensor" one scale; "channel" one an output channel, of weights only; "block" PTQ-SL's
     blocks of a weight, blocks[0] of the outputs times blocks[1] of the inputs; "operand" one each
     for query, key and value; "head" one for every head of them; "power_of_two_factor" FQ-ViT's PTF,
-    one scale times 1, 2, 4 or 8 a channel. Operands and heads have no zero points of their own:
-    they take symmetric grids.
+    one scale times 1, 2, 4 or 8 a channel; "token" FIMA-Q's scale and zero point for each token
+    position of what linear layers read, in simulation only. Operands and heads have no zero points
+    of their own: they take symmetric grids. Groups of channels: see scale_reparameterization.
     power_of_two_scale: round the scale up to a power of two. headroom: widen the observed range by
     this factor.
     """
@@ -63,9 +65,9 @@ class UniformConfig(Declaration):
     type: Literal["uniform"] = "uniform"
     num_bits: int = Field(default=8, ge=2, le=16)
     symmetric: bool = False
-    strategy: Literal["tensor", "channel", "block", "operand", "head", "power_of_two_factor"] = (
-        "tensor"
-    )
+    strategy: Literal[
+        "tensor", "channel", "block", "operand", "head", "power_of_two_factor", "token"
+    ] = "tensor"
     blocks: tuple[int, int] = (1, 1)
     observer: str = "minmax"
     power_of_two_scale: bool = False
@@ -220,12 +222,28 @@ class Recipe(Declaration):
         for role in ("normalized", "attention_map"):
             if isinstance(self.activations.get(role, SharedConfig()), SharedConfig):
                 raise ValueError(f"'{role}' needs a grid of its own")
+        self._check_tokens()
         kinds: dict[str, tuple[str, int]] = {
             role: (config.type, getattr(config, "num_bits", 0))
             for role, config in self.activations.items()
         }
         check_operations(self.softmax, self.layer_norm, self.gelu, kinds)
         return self
+
+    def _check_tokens(self) -> None:
+        """Scales of token positions neither lower nor follow a search's samples of tokens."""
+        if not any(
+            isinstance(config, UniformConfig) and config.strategy == "token"
+            for config in self.activations.values()
+        ):
+            return
+        if not self.simulation_only:
+            raise ValueError(
+                "strategy 'token' has no integer program: a layer that reads it would need a "
+                "multiplier and a bias for every token and output; say so in 'simulation_only'"
+            )
+        if self.search:
+            raise ValueError("strategy 'token' cannot be searched; leave out 'search'")
 
     @property
     def bits(self) -> dict[str, int]:
@@ -276,6 +294,11 @@ def _check_role(role: Role, config: QuantizerConfig) -> None:
     if isinstance(config, UniformConfig):
         if config.strategy in ("channel", "block"):
             raise ValueError(f"'{role}' cannot have strategy '{config.strategy}'; weights only")
+        if config.strategy == "token" and role not in LINEAR_INPUTS:
+            raise ValueError(
+                f"'{role}' cannot have strategy 'token', which is for "
+                f"{', '.join(map(repr, LINEAR_INPUTS))}"
+            )
         if config.strategy in ("operand", "head") and role != "query_key_value":
             raise ValueError(
                 f"'{role}' cannot have strategy '{config.strategy}', which is for uniform grids of "

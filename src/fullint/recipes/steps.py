@@ -32,12 +32,15 @@ class ScaleReparameterizationConfig(Declaration):
     migration: 0 evens out the channels' scales, 1 those of the weights' columns (NormQuant's
     alpha); above 0, calibration chooses the common grid.
     dual_clipping: search each channel's two ends for the least squared error first (RepQuant).
+    groups: give the channels of a group one range; so many groups of alike ranges are found by
+    expectation maximization (IGQ-ViT, but once for all images). None: every channel its own.
     """
 
     type: Literal["scale_reparameterization"] = "scale_reparameterization"
     target: Literal["mean", "median"] = "mean"
     migration: float = Field(default=0.0, ge=0.0, le=1.0)
     dual_clipping: bool = False
+    groups: int | None = Field(default=None, ge=1)
 
 
 class SmoothQuantConfig(Declaration):

@@ -21,8 +21,8 @@ class UniformGrid:
 
     Attributes:
         scale: float64, broadcasts against the tensor (a scalar, one a channel, one a head ...).
-        zero_point: one integer for the whole tensor; for weights also integral float64, of the
-            scale's shape.
+        zero_point: one integer for the whole tensor; for weights and token positions also integral
+            float64, of the scale's shape.
         low, high: inclusive code range.
     """
 
@@ -34,7 +34,7 @@ class UniformGrid:
     @property
     def common_zero_point(self) -> int:
         """The zero point of a grid that has one for all of its tensor."""
-        assert isinstance(self.zero_point, int), "only weights have several zero points"
+        assert isinstance(self.zero_point, int), "it has several zero points"
         return self.zero_point
 
     def quantize(self, values: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def uniform_grid(low: Tensor, high: Tensor, *, num_bits: int, symmetric: bool) -
 
     Symmetric grids are signed with zero point 0; asymmetric ones are unsigned, widened to contain
     zero, which is then a code exactly. The zero point of one range is an int, of several a tensor,
-    which only weights take.
+    which only weights and simulations take.
     """
     low, high = low.double().clamp_max(0), high.double().clamp_min(0)
     if symmetric:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from fullint.errors import FullintError
-from fullint.quantization.granularity import TENSOR, Groups
+from fullint.quantization.granularity import TENSOR, Groups, TokenPositions
 from fullint.quantization.quantizers.adalog import AdaLogActivationQuantizer, AdaLogQuantizer
 from fullint.quantization.quantizers.attention import (
     FixedQuantizer,
@@ -47,7 +47,7 @@ def make_quantizer(
     config: QuantizerConfig,
     *,
     role: Role,
-    groups: Groups = TENSOR,
+    groups: Groups | TokenPositions = TENSOR,
     through: Callable[[Tensor], Tensor] | None = None,
 ) -> Quantizer:
     """The quantizer that a recipe's declaration asks for.
@@ -55,7 +55,7 @@ def make_quantizer(
     Args:
         config: any but SharedConfig, which stands for another tensor's quantizer.
         role: what the tensor is for.
-        groups: which channels share a scale.
+        groups: which channels, or which token positions, share a scale.
         through: the function that the values go through next, if that is known.
 
     Raises:

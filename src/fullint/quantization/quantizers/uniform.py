@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fullint.quantization.granularity import Groups
+from fullint.quantization.granularity import Groups, TokenPositions
 from fullint.quantization.grids import UniformGrid, uniform_grid
 from fullint.quantization.observers import make_observer
 from fullint.quantization.quantizers.base import Quantizer
@@ -15,12 +15,14 @@ from fullint.recipes.schema import UniformConfig
 
 
 class UniformQuantizer(Quantizer):
-    """One scale a group; asymmetric grids have one group only (one zero point a tensor)."""
+    """One scale a group. Asymmetric grids have one group only (one zero point a tensor), but for
+    token positions, which have a zero point each.
+    """
 
     def __init__(
         self,
         config: UniformConfig,
-        groups: Groups,
+        groups: Groups | TokenPositions,
         through: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.config = config

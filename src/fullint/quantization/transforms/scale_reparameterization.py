@@ -6,6 +6,8 @@ until one grid serves the tensor. The published code leaves a fraction in the co
 which then has one code too many; here it is an integer, since any shift can be folded.
 Variants: the median of DopQ-ViT (arXiv 2408.03291) as the common scale, NormQuant's share of the
 weights (UQ-ViT), and RepQuant's clipping of each channel (arXiv 2402.05628), searched, not learnt.
+With groups (IGQ-ViT, arXiv 2404.00928) a channel's grid is that of its group: few scales go into
+the weights, and what a grid a group does runs in integers.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from fullint.quantization.grids import UniformGrid
 from fullint.quantization.steps import implements
 from fullint.quantization.transforms.channel_ranges import dual_clipping_ranges, percentile_ranges
 from fullint.quantization.transforms.layer_norms import FoldableLayerNorm, foldable_layer_norms
+from fullint.quantization.transforms.range_groups import grouped_ranges
 from fullint.quantization.transforms.sampled_rows import sampled_rows
 from fullint.recipes.schema import UniformConfig
 from fullint.recipes.steps import ScaleReparameterizationConfig
@@ -46,6 +49,8 @@ def reparameterize_scales(
     norms = foldable_layer_norms(graph)
     for node, rows in sampled_rows(graph.module, set(norms), data, ROWS).items():
         low, high = ranges(rows, declared.num_bits)
+        if config.groups is not None:
+            low, high = grouped_ranges(low, high, config.groups)
         grid = _reparameterize(norms[node], low, high, config, declared)
         if config.migration == 0:
             graph.fixed_grids[node] = grid
