@@ -4,6 +4,7 @@
 #include "avx512vnni/epilogue.h"
 #include "avx512vnni/weights.h"
 #include "scratch.h"
+#include "unroll.h"
 
 namespace fullint::detail {
 namespace {
@@ -14,12 +15,14 @@ constexpr int64_t largest_block = 12;
 template <int rows, bool is_signed>
 void multiply(const uint8_t* x, int64_t row_stride, const int8_t* panel, int64_t blocks, int32_t* out) {
   __m512i first[rows], second[rows];
+  FULLINT_UNROLL
   for (int row = 0; row < rows; ++row) first[row] = second[row] = _mm512_setzero_si512();
   const __m512i offset = _mm512_set1_epi8(-128);
   for (int64_t block = 0; block < blocks; ++block, x += block_depth, panel += 2 * tile_bytes) {
     for (int64_t step = 0; step < 16; ++step) {
       const __m512i weights_first = _mm512_load_si512(panel + 64 * step);
       const __m512i weights_second = _mm512_load_si512(panel + tile_bytes + 64 * step);
+      FULLINT_UNROLL
       for (int row = 0; row < rows; ++row) {
         int32_t four;
         std::memcpy(&four, x + row * row_stride + 4 * step, 4);
@@ -30,6 +33,7 @@ void multiply(const uint8_t* x, int64_t row_stride, const int8_t* panel, int64_t
       }
     }
   }
+  FULLINT_UNROLL
   for (int row = 0; row < rows; ++row) {
     _mm512_store_si512(out + row * panel_columns, first[row]);
     _mm512_store_si512(out + row * panel_columns + 16, second[row]);

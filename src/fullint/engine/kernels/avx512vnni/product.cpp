@@ -4,6 +4,7 @@
 #include "avx512vnni/attention.h"
 #include "avx512vnni/avx512.h"
 #include "avx512vnni/weights.h"
+#include "unroll.h"
 
 namespace fullint::detail {
 namespace {
@@ -12,6 +13,7 @@ template <int rows>
 void multiply(const uint8_t* left, int64_t left_stride, __m512i offset, const int8_t* panel, int64_t blocks,
               const int32_t* start, int32_t* out, int64_t out_stride) {
   __m512i first[rows], second[rows];
+  FULLINT_UNROLL
   for (int row = 0; row < rows; ++row) {
     first[row] = start != nullptr ? _mm512_load_si512(start) : _mm512_setzero_si512();
     second[row] = start != nullptr ? _mm512_load_si512(start + 16) : _mm512_setzero_si512();
@@ -20,6 +22,7 @@ void multiply(const uint8_t* left, int64_t left_stride, __m512i offset, const in
     for (int64_t step = 0; step < 16; ++step) {
       const __m512i right_first = _mm512_load_si512(panel + 64 * step);
       const __m512i right_second = _mm512_load_si512(panel + tile_bytes + 64 * step);
+      FULLINT_UNROLL
       for (int row = 0; row < rows; ++row) {
         int32_t four;
         std::memcpy(&four, left + row * left_stride + 4 * step, 4);
@@ -29,6 +32,7 @@ void multiply(const uint8_t* left, int64_t left_stride, __m512i offset, const in
       }
     }
   }
+  FULLINT_UNROLL
   for (int row = 0; row < rows; ++row) {
     _mm512_store_si512(out + row * out_stride, first[row]);
     _mm512_store_si512(out + row * out_stride + 16, second[row]);
