@@ -5,31 +5,39 @@
 
 #include "avx2/epilogue.h"
 #include "scratch.h"
+#include "unroll.h"
 
 namespace fullint::detail {
 namespace {
 
-constexpr int64_t rows_at_once = 48;
+constexpr int64_t rows_at_once = 104;
 
 template <int rows>
 void multiply(const int16_t* left, int64_t left_stride, const int16_t* right, int64_t pairs, int32_t* out, int64_t out_stride) {
   __m256i sums[rows][4];
+  FULLINT_UNROLL
   for (int row = 0; row < rows; ++row)
+    FULLINT_UNROLL
     for (int part = 0; part < 4; ++part) sums[row][part] = _mm256_setzero_si256();
   for (int64_t pair = 0; pair < pairs; ++pair, right += 64) {
     __m256i inputs[rows];
+    FULLINT_UNROLL
     for (int row = 0; row < rows; ++row) {
       int32_t two;
       std::memcpy(&two, left + row * left_stride + 2 * pair, 4);
       inputs[row] = _mm256_set1_epi32(two);
     }
+    FULLINT_UNROLL
     for (int part = 0; part < 4; ++part) {
       const __m256i weights = load_constants(right, part);
+      FULLINT_UNROLL
       for (int row = 0; row < rows; ++row)
         sums[row][part] = _mm256_add_epi32(sums[row][part], _mm256_madd_epi16(inputs[row], weights));
     }
   }
+  FULLINT_UNROLL
   for (int row = 0; row < rows; ++row)
+    FULLINT_UNROLL
     for (int part = 0; part < 4; ++part)
       _mm256_store_si256(reinterpret_cast<__m256i*>(out + row * out_stride + 8 * part), sums[row][part]);
 }
