@@ -36,17 +36,31 @@ size_t packed_bytes(const AttentionData& data) {
   return static_cast<size_t>(sizes.key_words + sizes.value_words) * sizeof(int16_t);
 }
 
+// Calls put(column, word) for every number of a row, less a zero point.
+template <typename Put>
+void each_word(const ConstRows& rows, NumberType type, int64_t row, int64_t columns, int32_t zero, const Put& put) {
+  alignas(32) int16_t words[16];
+  const __m256i zeros = _mm256_set1_epi16(static_cast<int16_t>(zero));
+  for (int64_t first = 0; first < columns; first += 16) {
+    const int64_t count = least(16, columns - first);
+    const __m256i loaded = load_words_16(element(rows, type, row, first), type, count);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(words), _mm256_sub_epi16(loaded, zeros));
+    for (int64_t i = 0; i < count; ++i) put(first + i, words[i]);
+  }
+}
+
 void pack(const AttentionData& data, const ConstRows& k, const ConstRows& v, void* packed) {
   const Sizes sizes(data);
   auto* keys = static_cast<int16_t*>(packed);
   int16_t* values = keys + sizes.key_words;
   std::memset(packed, 0, packed_bytes(data));
   for (int64_t key = 0; key < data.keys; ++key) {
-    const void *k_row = row_of(k, data.key_type, key), *v_row = row_of(v, data.value_type, key);
-    for (int64_t i = 0; i < data.depth; ++i)
-      keys[packed_index(sizes.depth_pairs, i, key)] = static_cast<int16_t>(load(k_row, data.key_type, i) - data.zero_key);
-    for (int64_t i = 0; i < data.value_depth; ++i)
-      values[packed_index(sizes.key_pairs, key, i)] = static_cast<int16_t>(load(v_row, data.value_type, i) - data.zero_value);
+    int16_t* key_column = keys + packed_index(sizes.depth_pairs, 0, key);
+    each_word(k, data.key_type, key, data.depth, data.zero_key,
+              [&](int64_t i, int16_t word) { key_column[i / 2 * 64 + i % 2] = word; });
+    int16_t* value_row = values + packed_index(sizes.key_pairs, key, 0);
+    each_word(v, data.value_type, key, data.value_depth, data.zero_value,
+              [&](int64_t i, int16_t word) { value_row[packed_index(sizes.key_pairs, 0, i)] = word; });
   }
 }
 
@@ -115,10 +129,9 @@ void multiply_panels(int64_t rows, const int16_t* left, int64_t left_stride, con
 void run_block(const AttentionData& data, const Sizes& sizes, const Room& room, const int16_t* keys, int64_t rows,
                const ConstRows& q, const ConstRows& addend, int64_t row, const Rows& out) {
   for (int64_t i = 0; i < rows; ++i) {
-    const void* from = row_of(q, data.query_type, row + i);
     int16_t* to = room.queries + i * room.query_stride;
-    for (int64_t column = 0; column < data.depth; ++column)
-      to[column] = static_cast<int16_t>(load(from, data.query_type, column) - data.zero_query);
+    each_word(q, data.query_type, row + i, data.depth, data.zero_query,
+              [&](int64_t column, int16_t word) { to[column] = word; });
     if (data.depth % 2 != 0) to[data.depth] = 0;
   }
   multiply_panels(rows, room.queries, room.query_stride, keys, sizes.depth_pairs, sizes.key_panels, room.scores,

@@ -12,13 +12,14 @@ namespace {
 
 constexpr int64_t rows_at_once = 104;
 
-template <int rows>
+// `rows` rows times 8 * `parts` columns of a panel of 32, in registers.
+template <int rows, int parts>
 void multiply(const int16_t* left, int64_t left_stride, const int16_t* right, int64_t pairs, int32_t* out, int64_t out_stride) {
-  __m256i sums[rows][4];
+  __m256i sums[rows][parts];
   FULLINT_UNROLL
   for (int row = 0; row < rows; ++row)
     FULLINT_UNROLL
-    for (int part = 0; part < 4; ++part) sums[row][part] = _mm256_setzero_si256();
+    for (int part = 0; part < parts; ++part) sums[row][part] = _mm256_setzero_si256();
   for (int64_t pair = 0; pair < pairs; ++pair, right += 64) {
     __m256i inputs[rows];
     FULLINT_UNROLL
@@ -28,7 +29,7 @@ void multiply(const int16_t* left, int64_t left_stride, const int16_t* right, in
       inputs[row] = _mm256_set1_epi32(two);
     }
     FULLINT_UNROLL
-    for (int part = 0; part < 4; ++part) {
+    for (int part = 0; part < parts; ++part) {
       const __m256i weights = load_constants(right, part);
       FULLINT_UNROLL
       for (int row = 0; row < rows; ++row)
@@ -38,7 +39,7 @@ void multiply(const int16_t* left, int64_t left_stride, const int16_t* right, in
   FULLINT_UNROLL
   for (int row = 0; row < rows; ++row)
     FULLINT_UNROLL
-    for (int part = 0; part < 4; ++part)
+    for (int part = 0; part < parts; ++part)
       _mm256_store_si256(reinterpret_cast<__m256i*>(out + row * out_stride + 8 * part), sums[row][part]);
 }
 
@@ -90,10 +91,15 @@ void widen_panel(const LinearData& data, int64_t panel, int16_t* to) {
 
 void multiply_words_avx2(int64_t rows, const int16_t* left, int64_t left_stride, const int16_t* right, int64_t pairs,
                          int32_t* out, int64_t out_stride) {
+  const auto run = [&](auto product, int64_t row, int64_t column) {
+    product(left + row * left_stride, left_stride, right + 2 * column, pairs, out + row * out_stride + column, out_stride);
+  };
   int64_t row = 0;
-  for (; row + 2 <= rows; row += 2)
-    multiply<2>(left + row * left_stride, left_stride, right, pairs, out + row * out_stride, out_stride);
-  if (row < rows) multiply<1>(left + row * left_stride, left_stride, right, pairs, out + row * out_stride, out_stride);
+  for (; row + 4 <= rows; row += 4) {
+    run(multiply<4, 2>, row, 0);
+    run(multiply<4, 2>, row, 16);
+  }
+  for (; row < rows; ++row) run(multiply<1, 4>, row, 0);
 }
 
 void linear_avx2(const LinearData& data, int64_t rows, const ConstRows& x, const ConstRows& second, const Rows& out) {

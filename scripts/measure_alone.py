@@ -1,0 +1,125 @@
+"""Measure engine and OpenVINO, each alone in a process of its own, the processes by turns.
+
+    python scripts/measure_alone.py WORK deit_tiny_patch16_224 deit_small_patch16_224
+
+In one process with ten runtimes each of them finds its caches used by the others; this is the other
+extreme. WORK is where scripts/measure_speed.py has put its models, and OpenVINO's copies of them.
+A line for each model, batch size and number of threads: least and median milliseconds, and the
+ratio of the medians of OpenVINO's best and the engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+CANDIDATES = ("fullint", "openvino.xml", "openvino-int8.xml")
+PROCESSES = 3
+SECONDS = 1.5
+
+
+def main() -> None:
+    """All lines; or, in a process of its own, one candidate."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--candidate", choices=CANDIDATES, help=argparse.SUPPRESS)
+    parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.candidate:
+        prepare = engine_run if arguments.candidate == "fullint" else openvino_run
+        folder = "models" if arguments.candidate == "fullint" else "peers"
+        path = arguments.work / folder / arguments.models[0]
+        run = prepare(path, arguments.candidate, arguments.batch, arguments.threads)
+        print(json.dumps(timed(run)))
+        return
+    for model in arguments.models:
+        for batch in (1, 16):
+            for threads in (1, 2):
+                print(line(arguments.work, model, batch, threads), flush=True)
+
+
+def line(work: Path, model: str, batch: int, threads: int) -> str:
+    """The times of all candidates at one point."""
+    times: dict[str, list[list[float]]] = {name: [] for name in CANDIDATES}
+    for _ in range(PROCESSES):
+        for name, found in times.items():
+            size = ["--batch", str(batch), "--threads", str(threads)]
+            command = [sys.executable, __file__, str(work), model, "--candidate", name, *size]
+            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            found.append(json.loads(told.splitlines()[-1]))
+    medians = {
+        name: statistics.median(median for _, median in found) for name, found in times.items()
+    }
+    ratio = min(medians[name] for name in CANDIDATES[1:]) / medians["fullint"]
+    told_times = ", ".join(
+        f"{name} {min(least for least, _ in found):.2f} {medians[name]:.2f}"
+        for name, found in times.items()
+    )
+    return f"{model}, batch {batch}, threads {threads}: {told_times}; {ratio:.2f} times"
+
+
+def engine_run(folder: Path, _: str, batch: int, threads: int) -> Callable[[], object]:
+    """The engine on noise."""
+    from fullint.engine import Engine
+    from fullint.integer.model import load_model
+
+    model = load_model(folder)
+    engine = Engine(model.program, threads=threads)
+    size = (batch, *model.input_size)
+    pixels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    return lambda: engine.run(pixels)
+
+
+def openvino_run(folder: Path, file: str, batch: int, threads: int) -> Callable[[], object]:
+    """OpenVINO on noise, bfloat16 where it is not int8; a stream a thread as in the benchmark."""
+    import openvino  # type: ignore[import-untyped]
+
+    graph = openvino.Core().read_model(folder / file)
+    channels, height, width = (d.get_length() for d in graph.input().get_partial_shape()[1:])
+    images = np.random.default_rng(0).random((batch, channels, height, width), np.float32)
+    streams = threads if batch % threads == 0 else 1
+    parts = np.split(images, streams)
+    graph.reshape(list(parts[0].shape))
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "bf16",
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": streams,
+    }
+    compiled = openvino.Core().compile_model(graph, "CPU", settings)
+    requests = [compiled.create_infer_request() for _ in parts]
+
+    def run() -> None:
+        for request, part in zip(requests, parts, strict=True):
+            request.start_async({0: part}, share_inputs=True)
+        for request in requests:
+            request.wait()
+
+    return run
+
+
+def timed(run: Callable[[], object]) -> list[float]:
+    """Least and median milliseconds of warm runs."""
+    for _ in range(3):
+        run()
+    times: list[float] = []
+    end = time.perf_counter() + SECONDS
+    while time.perf_counter() < end or len(times) < 5:
+        start = time.perf_counter()
+        run()
+        times.append(1000 * (time.perf_counter() - start))
+    return [min(times), statistics.median(times)]
+
+
+if __name__ == "__main__":
+    main()
