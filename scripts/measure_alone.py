@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fullint.bench.peers.peer import need
+
 CANDIDATES = ("fullint", "openvino.xml", "openvino-int8.xml")
 PROCESSES = 3
 SECONDS = 1.5
@@ -82,8 +84,7 @@ def engine_run(folder: Path, _: str, batch: int, threads: int) -> Callable[[], o
 
 def openvino_run(folder: Path, file: str, batch: int, threads: int) -> Callable[[], object]:
     """OpenVINO on noise, bfloat16 where it is not int8; a stream a thread as in the benchmark."""
-    import openvino  # type: ignore[import-untyped]
-
+    openvino = need("openvino")
     graph = openvino.Core().read_model(folder / file)
     channels, height, width = (d.get_length() for d in graph.input().get_partial_shape()[1:])
     images = np.random.default_rng(0).random((batch, channels, height, width), np.float32)
