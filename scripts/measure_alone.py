@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from fullint.bench.peers.peer import need
+from fullint.engine import Engine
+from fullint.integer.model import load_model
 
 CANDIDATES = ("fullint", "openvino.xml", "openvino-int8.xml")
 PROCESSES = 3
@@ -38,11 +40,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.candidate:
-        prepare = engine_run if arguments.candidate == "fullint" else openvino_run
-        folder = "models" if arguments.candidate == "fullint" else "peers"
-        path = arguments.work / folder / arguments.models[0]
-        run = prepare(path, arguments.candidate, arguments.batch, arguments.threads)
-        print(json.dumps(timed(run)))
+        print(json.dumps(timed(prepare(arguments))))
         return
     for model in arguments.models:
         for batch in (1, 16):
@@ -57,7 +55,7 @@ def line(work: Path, model: str, batch: int, threads: int) -> str:
         for name, found in times.items():
             size = ["--batch", str(batch), "--threads", str(threads)]
             command = [sys.executable, __file__, str(work), model, "--candidate", name, *size]
-            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
             found.append(json.loads(told.splitlines()[-1]))
     medians = {
         name: statistics.median(median for _, median in found) for name, found in times.items()
@@ -70,25 +68,25 @@ def line(work: Path, model: str, batch: int, threads: int) -> str:
     return f"{model}, batch {batch}, threads {threads}: {told_times}; {ratio:.2f} times"
 
 
-def engine_run(folder: Path, _: str, batch: int, threads: int) -> Callable[[], object]:
-    """The engine on noise."""
-    from fullint.engine import Engine
-    from fullint.integer.model import load_model
-
-    model = load_model(folder)
-    engine = Engine(model.program, threads=threads)
+def prepare(arguments: argparse.Namespace) -> Callable[[], object]:
+    """A candidate on noise."""
+    work, name = arguments.work, arguments.models[0]
+    batch, threads = arguments.batch, arguments.threads
+    model = load_model(work / "models" / name)
     size = (batch, *model.input_size)
     pixels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
-    return lambda: engine.run(pixels)
+    if arguments.candidate == "fullint":
+        engine = Engine(model.program, threads=threads)
+        return lambda: engine.run(pixels)
+    images = (pixels.transpose(0, 3, 1, 2) / np.float32(255)).astype(np.float32, order="C")
+    return openvino_run(work / "peers" / name / arguments.candidate, images, threads)
 
 
-def openvino_run(folder: Path, file: str, batch: int, threads: int) -> Callable[[], object]:
-    """OpenVINO on noise, bfloat16 where it is not int8; a stream a thread as in the benchmark."""
+def openvino_run(file: Path, images: np.ndarray, threads: int) -> Callable[[], object]:
+    """OpenVINO, bfloat16 where it is not int8; a stream a thread as in the benchmark."""
     openvino = need("openvino")
-    graph = openvino.Core().read_model(folder / file)
-    channels, height, width = (d.get_length() for d in graph.input().get_partial_shape()[1:])
-    images = np.random.default_rng(0).random((batch, channels, height, width), np.float32)
-    streams = threads if batch % threads == 0 else 1
+    graph = openvino.Core().read_model(file)
+    streams = threads if len(images) % threads == 0 else 1
     parts = np.split(images, streams)
     graph.reshape(list(parts[0].shape))
     settings = {
