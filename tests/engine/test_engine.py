@@ -41,6 +41,30 @@ def test_unknown_instruction_set(program, monkeypatch):
         Engine(program)
 
 
+def test_constants_are_released_while_they_are_packed():
+    builder = ProgramBuilder(0)
+    x = builder.operand((1, 1, 2048), 0, 1)
+    layers = []
+    for _ in range(3):  # of two million weights
+        weights, bias = builder.integers(-2, 2, (1024, 2048)), np.zeros(1024, int)
+        names = [builder.constant(weights), builder.constant(bias)]
+        layers.append(builder.add("linear", [x, *names], (1, 1, 1024)))
+    program = builder.finish(builder.add("concat", layers, (1, 1, 3072), dim=2))
+    images, calls = random_images(program, 2, 0), []
+    expected = interpreter.run(program, images)
+    native = Engine(program, release=lambda: calls.append(len(calls)))
+    assert len(calls) == 4  # after each layer, and at the end
+    assert np.array_equal(native.run(images), expected)
+
+
+def test_an_error_in_release_is_told(program):
+    def fail() -> None:
+        raise OSError("no such mapping")
+
+    with pytest.raises(OSError, match="no such mapping"):
+        Engine(program, release=fail)
+
+
 def test_threads_from_the_environment(program, monkeypatch):
     monkeypatch.setenv("FULLINT_THREADS", "3")
     assert default_threads() == Engine(program).threads == 3
