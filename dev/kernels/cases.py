@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import binding
@@ -139,6 +141,33 @@ def compare(isa: str, out: np.ndarray, expected: np.ndarray, description: str) -
     ]
 
 
+@dataclass(frozen=True)
+class Case:
+    """A kernel of rows, as `make_{kind}` takes its arguments, with operands and the right result.
+
+    `gap`: how many elements the output's rows are further apart than they are long.
+    """
+
+    kind: str
+    arguments: Sequence[Any]
+    x: np.ndarray
+    expected: np.ndarray
+    out_dtype: str
+    second: np.ndarray | None = None
+    gap: int = 0
+
+    def run(self, isas: list[str], what: str) -> list[str]:
+        """What differs, on every instruction set."""
+        rows, columns = self.expected.shape
+        differences = []
+        for isa in isas:
+            kernel = binding.make(self.kind, isa, *self.arguments)
+            out = binding.guarded(rows, columns, self.out_dtype, columns + self.gap)
+            binding.run(kernel, self.x, self.second, out)
+            differences += compare(isa, out, self.expected, what)
+        return differences
+
+
 def check_requantize(rng: np.random.Generator, isas: list[str]) -> list[str]:
     """requantize alone."""
     rows, columns = int(rng.choice(ROWS)), int(rng.choice([1, 16, 31, 33, 64, 192]))
@@ -151,22 +180,14 @@ def check_requantize(rng: np.random.Generator, isas: list[str]) -> list[str]:
         rng, int(rng.choice([1, columns])), max(limits), out_dtype, exact=bool(rng.random() < 0.2)
     )
     expected = requantize(x, values)
-    x_guarded, differences = strided(rng, x, x_dtype), []
-    for isa in isas:
-        kernel = binding.make(
-            "requantize",
-            isa,
-            binding.ctypes.c_int64(columns),
-            binding.type_index(x_dtype),
-            binding.type_index(out_dtype),
-            binding.factors(values),
-        )
-        out = binding.guarded(rows, columns, out_dtype)
-        binding.run(kernel, x_guarded, None, out)
-        differences += compare(
-            isa, out, expected, f"{rows}x{columns} {x_dtype}->{out_dtype} {values}"
-        )
-    return differences
+    arguments = (
+        binding.ctypes.c_int64(columns),
+        binding.type_index(x_dtype),
+        binding.type_index(out_dtype),
+        binding.factors(values),
+    )
+    case = Case("requantize", arguments, strided(rng, x, x_dtype), expected, out_dtype)
+    return case.run(isas, f"{rows}x{columns} {x_dtype}->{out_dtype} {values}")
 
 
 def check_rescaled_add(rng: np.random.Generator, isas: list[str]) -> list[str]:
@@ -177,21 +198,16 @@ def check_rescaled_add(rng: np.random.Generator, isas: list[str]) -> list[str]:
     a = numbers(rng, (rows, columns), *LIMITS[a_dtype])
     b = numbers(rng, (rows, columns), *LIMITS[b_dtype])
     expected = rescaled_add(a, b, values)
-    a_guarded, b_guarded, differences = strided(rng, a, a_dtype), strided(rng, b, b_dtype), []
-    for isa in isas:
-        kernel = binding.make(
-            "rescaled_add",
-            isa,
-            binding.ctypes.c_int64(columns),
-            binding.type_index(a_dtype),
-            binding.type_index(b_dtype),
-            binding.type_index(out_dtype),
-            binding.addition(values),
-        )
-        out = binding.guarded(rows, columns, out_dtype)
-        binding.run(kernel, a_guarded, b_guarded, out)
-        differences += compare(isa, out, expected, f"{rows}x{columns} {a_dtype}+{b_dtype} {values}")
-    return differences
+    arguments = (
+        binding.ctypes.c_int64(columns),
+        binding.type_index(a_dtype),
+        binding.type_index(b_dtype),
+        binding.type_index(out_dtype),
+        binding.addition(values),
+    )
+    a_guarded, b_guarded = strided(rng, a, a_dtype), strided(rng, b, b_dtype)
+    case = Case("rescaled_add", arguments, a_guarded, expected, out_dtype, second=b_guarded)
+    return case.run(isas, f"{rows}x{columns} {a_dtype}+{b_dtype} {values}")
 
 
 def check_lookup(rng: np.random.Generator, isas: list[str]) -> list[str]:
@@ -199,15 +215,10 @@ def check_lookup(rng: np.random.Generator, isas: list[str]) -> list[str]:
     rows, columns = int(rng.choice(ROWS)), int(rng.choice([1, 16, 31, 33, 64, 192, 769]))
     x = numbers(rng, (rows, columns), 0, 255)
     table = rng.integers(0, 256, size=256).astype(np.uint8)
-    x_guarded, differences = strided(rng, x, "uint8"), []
-    for isa in isas:
-        kernel = binding.make(
-            "lookup", isa, binding.ctypes.c_int64(columns), binding.pointer(table)
-        )
-        out = binding.guarded(rows, columns, "uint8", columns + 5)
-        binding.run(kernel, x_guarded, None, out)
-        differences += compare(isa, out, table[x].astype(np.int64), f"{rows}x{columns}")
-    return differences
+    arguments = (binding.ctypes.c_int64(columns), binding.pointer(table))
+    expected = table[x].astype(np.int64)
+    case = Case("lookup", arguments, strided(rng, x, "uint8"), expected, "uint8", gap=5)
+    return case.run(isas, f"{rows}x{columns}")
 
 
 def check_layer_norm(rng: np.random.Generator, isas: list[str]) -> list[str]:
@@ -237,25 +248,16 @@ def check_layer_norm(rng: np.random.Generator, isas: list[str]) -> list[str]:
     }
     expected = find_operation("layer_norm").compute(x, *arrays, **attributes)
     words = [np.ascontiguousarray(array, dtype=np.int32) for array in arrays]
-    x_guarded, differences = strided(rng, x, x_dtype), []
-    for isa in isas:
-        kernel = binding.make(
-            "layer_norm",
-            isa,
-            binding.ctypes.c_int64(channels),
-            binding.type_index(x_dtype),
-            binding.type_index(out_dtype),
-            *(binding.pointer(array) for array in words),
-            zero_x,
-            binding.ctypes.c_int64(attributes["epsilon"]),
-            zero,
-            low,
-            high,
-        )
-        out = binding.guarded(rows, channels, out_dtype)
-        binding.run(kernel, x_guarded, None, out)
-        differences += compare(
-            isa, out, expected, f"{rows}x{channels} {x_dtype}->{out_dtype} {attributes}"
-        )
-    binding.release_memory()
-    return differences
+    arguments = (
+        binding.ctypes.c_int64(channels),
+        binding.type_index(x_dtype),
+        binding.type_index(out_dtype),
+        *(binding.pointer(array) for array in words),
+        zero_x,
+        binding.ctypes.c_int64(attributes["epsilon"]),
+        zero,
+        low,
+        high,
+    )
+    case = Case("layer_norm", arguments, strided(rng, x, x_dtype), expected, out_dtype)
+    return case.run(isas, f"{rows}x{channels} {x_dtype}->{out_dtype} {attributes}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import binding
 import numpy as np
-from cases import LIMITS, ROWS, compare, numbers, strided
+from cases import LIMITS, ROWS, Case, compare, numbers, strided
 
 from fullint.integer.ops import find_operation
 
@@ -33,6 +33,17 @@ def random_factor(rng: np.random.Generator, largest: int, result: int) -> list[i
     pre_shift = max(int(largest).bit_length() - 15 + int(rng.integers(0, 2)), 0)
     shift = 15 + int(np.ceil(np.log2(max(largest, 1) / result))) - pre_shift + spread
     return [pre_shift, int(rng.integers(2**14, 2**15)), int(np.clip(shift, 0, 30))]
+
+
+def grids(rng: np.random.Generator, x_dtype: str, out_dtype: str) -> Attributes:
+    """Zero points of input and output anywhere, and all codes of the output's type."""
+    low, high = LIMITS[out_dtype]
+    return {
+        "zero_x": int(rng.integers(*LIMITS[x_dtype], endpoint=True)),
+        "zero_point": int(rng.integers(low, high, endpoint=True)),
+        "low": low,
+        "high": high,
+    }
 
 
 def check_row_softmax(rng: np.random.Generator, isas: list[str]) -> list[str]:
@@ -79,13 +90,7 @@ def check_row_norm(rng: np.random.Generator, isas: list[str]) -> list[str]:
     out_dtype = str(rng.choice(["uint8", "int8"] if is_short else list(LIMITS)))
     low, high = LIMITS[x_dtype]
     x = numbers(rng, (rows, channels), low, high)
-    out_low, out_high = LIMITS[out_dtype]
-    attributes: Attributes = {
-        "zero_x": int(rng.integers(low, high, endpoint=True)),
-        "zero_point": int(rng.integers(out_low, out_high, endpoint=True)),
-        "low": out_low,
-        "high": out_high,
-    }
+    attributes = grids(rng, x_dtype, out_dtype)
     if is_short:
         attributes |= {"epsilon": int(2 ** rng.uniform(4, 29)), "ranges": int(rng.integers(2, 4))}
         arrays = [
@@ -112,23 +117,18 @@ def check_row_norm(rng: np.random.Generator, isas: list[str]) -> list[str]:
     expected = find_operation(kind).compute(x, *arrays, **attributes)
     words = [np.ascontiguousarray(array, dtype=np.int32) for array in arrays]
     names = "zero_x zero_point low high ranges fraction_bits start_bits iterations"
-    x_guarded, flat, differences = strided(rng, x, x_dtype), packed(attributes, names), []
-    for isa in isas:
-        kernel = binding.make(
-            "row_norm",
-            isa,
-            NORMS.index(kind),
-            binding.pointer(flat),
-            ctypes.c_int64(attributes["epsilon"]),
-            ctypes.c_int64(channels),
-            binding.type_index(x_dtype),
-            binding.type_index(out_dtype),
-            *(binding.pointer(array) for array in words),
-        )
-        out = binding.guarded(rows, channels, out_dtype)
-        binding.run(kernel, x_guarded, None, out)
-        differences += compare(isa, out, expected, f"{kind} {rows}x{channels} {attributes}")
-    return differences
+    flat = packed(attributes, names)
+    arguments = (
+        NORMS.index(kind),
+        binding.pointer(flat),
+        ctypes.c_int64(attributes["epsilon"]),
+        ctypes.c_int64(channels),
+        binding.type_index(x_dtype),
+        binding.type_index(out_dtype),
+        *(binding.pointer(array) for array in words),
+    )
+    case = Case("row_norm", arguments, strided(rng, x, x_dtype), expected, out_dtype)
+    return case.run(isas, f"{kind} {rows}x{channels} {attributes}")
 
 
 def check_row_gelu(rng: np.random.Generator, isas: list[str]) -> list[str]:
@@ -138,13 +138,7 @@ def check_row_gelu(rng: np.random.Generator, isas: list[str]) -> list[str]:
     x_dtype, out_dtype = (str(rng.choice(list(LIMITS))) for _ in range(2))
     low, high = LIMITS[x_dtype]
     x = numbers(rng, (rows, columns), low, high)
-    out_low, out_high = LIMITS[out_dtype]
-    attributes: Attributes = {
-        "zero_x": int(rng.integers(low, high, endpoint=True)),
-        "zero_point": int(rng.integers(out_low, out_high, endpoint=True)),
-        "low": out_low,
-        "high": out_high,
-    }
+    attributes = grids(rng, x_dtype, out_dtype)
     if kind == "shiftgelu":
         fraction_bits, gate_bits = int(rng.integers(0, 11)), int(rng.integers(4, 16))
         attributes |= {
@@ -170,23 +164,16 @@ def check_row_gelu(rng: np.random.Generator, isas: list[str]) -> list[str]:
         "fraction_bits octaves natural rounding row_maximum gate_bits"
     )
     flat = packed({**attributes, "factor": factor, "output_factor": output_factor}, names)
-    x_guarded, differences = strided(rng, x, x_dtype), []
-    for isa in isas:
-        kernel = binding.make(
-            "row_gelu",
-            isa,
-            GELUS.index(kind),
-            binding.pointer(flat),
-            ctypes.c_int64(columns),
-            binding.type_index(x_dtype),
-            binding.type_index(out_dtype),
-        )
-        out = binding.guarded(rows, columns, out_dtype)
-        binding.run(kernel, x_guarded, None, out)
-        factors = f"{factor} {output_factor}"
-        what = f"{kind} {rows}x{columns} {x_dtype}->{out_dtype} {factors} {attributes}"
-        differences += compare(isa, out, expected, what)
-    return differences
+    arguments = (
+        GELUS.index(kind),
+        binding.pointer(flat),
+        ctypes.c_int64(columns),
+        binding.type_index(x_dtype),
+        binding.type_index(out_dtype),
+    )
+    case = Case("row_gelu", arguments, strided(rng, x, x_dtype), expected, out_dtype)
+    types, factors = f"{x_dtype}->{out_dtype}", f"{factor} {output_factor}"
+    return case.run(isas, f"{kind} {rows}x{columns} {types} {factors} {attributes}")
 
 
 def check_word_lookup(rng: np.random.Generator, isas: list[str]) -> list[str]:
@@ -196,21 +183,14 @@ def check_word_lookup(rng: np.random.Generator, isas: list[str]) -> list[str]:
     low, high = sorted(int(code) for code in rng.integers(*LIMITS[x_dtype], size=2, endpoint=True))
     x = numbers(rng, (rows, columns), low, high)
     table = numbers(rng, (high - low + 1,), *LIMITS[out_dtype]).astype(np.int16)
-    x_guarded, differences = strided(rng, x, x_dtype), []
-    for isa in isas:
-        kernel = binding.make(
-            "word_lookup",
-            isa,
-            ctypes.c_int64(columns),
-            binding.type_index(x_dtype),
-            binding.type_index(out_dtype),
-            low,
-            binding.pointer(table),
-            ctypes.c_int64(len(table)),
-        )
-        out = binding.guarded(rows, columns, out_dtype, columns + 5)
-        binding.run(kernel, x_guarded, None, out)
-        what = f"{rows}x{columns} {x_dtype}->{out_dtype} {low}..{high}"
-        differences += compare(isa, out, table[x - low].astype(np.int64), what)
-    binding.release_memory()
-    return differences
+    arguments = (
+        ctypes.c_int64(columns),
+        binding.type_index(x_dtype),
+        binding.type_index(out_dtype),
+        low,
+        binding.pointer(table),
+        ctypes.c_int64(len(table)),
+    )
+    expected = table[x - low].astype(np.int64)
+    case = Case("word_lookup", arguments, strided(rng, x, x_dtype), expected, out_dtype, gap=5)
+    return case.run(isas, f"{rows}x{columns} {x_dtype}->{out_dtype} {low}..{high}")

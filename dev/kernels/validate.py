@@ -51,6 +51,7 @@ def main() -> int:
     while time.monotonic() < end:
         for kind in kinds:
             differences = CHECKS[kind](np.random.default_rng(seed), isas)
+            binding.release_memory()
             counts[kind] += 1
             if differences:
                 print(f"{kind}, seed {seed}:", *differences, sep="\n  ")
