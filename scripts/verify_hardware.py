@@ -16,15 +16,12 @@ import numpy as np
 
 from fullint.cli.model_run import run_model
 from fullint.hardware.cases import Case
-from fullint.hardware.gate_simulation import RUNS, GateSimulation
+from fullint.hardware.gate_simulation import RUNS
 from fullint.hardware.layer_norm_cases import AILayerNormCase, LayerNormCase
 from fullint.hardware.liberty import GATE_EQUIVALENTS, Liberty, read_liberty
-from fullint.hardware.netlist import read_netlist
 from fullint.hardware.softmax_cases import E2SoftmaxCase, Log2SoftmaxCase
-from fullint.hardware.streams import interface_of
-from fullint.hardware.synthesis import synthesize
+from fullint.hardware.unit_in_gates import unit_in_gates
 from fullint.hardware.verification import Verification
-from fullint.hardware.verilog import write_rtlil
 from fullint.hardware.workload import ModelRun
 
 ROWS_OF_GATES = 4 * RUNS
@@ -44,12 +41,10 @@ def compare(case: Case, run: ModelRun, outputs: int, directory: Path) -> str:
 
 def compare_gates(case: Case, library: Liberty, directory: Path) -> str:
     """One row of the table, for the unit in gates, with gated clocks."""
-    gates = synthesize(write_rtlil(case, directory), case.name, library, directory)
-    netlist = read_netlist(gates.netlist_rtlil, case.name, library, directory)
-    simulation = GateSimulation(netlist, interface_of(case.unit))
+    _, simulation = unit_in_gates(case, library, directory)
     vectors = case.random_vectors(np.random.default_rng(0), ROWS_OF_GATES, case.row_length)
     found = simulation.run(vectors)
-    cells = sum(len(cells) for cells in netlist.cells)
+    cells = sum(len(cells) for cells in simulation.netlist.cells)
     return f"| {case.name} | {cells:,} | {vectors.outputs:,} | {found.different} |"
 
 

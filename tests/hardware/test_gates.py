@@ -16,11 +16,11 @@ from fullint.hardware.energy import switching_energy
 from fullint.hardware.gate_simulation import GateSimulation
 from fullint.hardware.layer_norm_cases import AILayerNormCase, LayerNormCase
 from fullint.hardware.liberty import GATE_EQUIVALENTS, ClockGate, read_liberty
-from fullint.hardware.netlist import Cells, Netlist, read_netlist
+from fullint.hardware.netlist import Cells, Netlist
 from fullint.hardware.report import characterize
 from fullint.hardware.softmax_cases import E2SoftmaxCase, Log2SoftmaxCase
-from fullint.hardware.streams import interface_of
 from fullint.hardware.synthesis import synthesize
+from fullint.hardware.unit_in_gates import unit_in_gates
 from fullint.hardware.verilog import write_rtlil
 
 # Two cells whose energies are easy to follow; loads in fF, so energies in fJ.
@@ -56,12 +56,9 @@ library (two) {
 
 def gate_simulation(case, tmp_path: Path, *, clock_gating: bool = True) -> GateSimulation:
     library = read_liberty(GATE_EQUIVALENTS, tmp_path)
-    gates = synthesize(
-        write_rtlil(case, tmp_path), case.name, library, tmp_path, clock_gating=clock_gating
-    )
-    netlist = read_netlist(gates.netlist_rtlil, case.name, library, tmp_path)
-    assert bool(netlist.clock_gates) == clock_gating
-    return GateSimulation(netlist, interface_of(case.unit))
+    _, simulation = unit_in_gates(case, library, tmp_path, clock_gating=clock_gating)
+    assert bool(simulation.netlist.clock_gates) == clock_gating
+    return simulation
 
 
 @pytest.mark.parametrize(

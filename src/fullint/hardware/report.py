@@ -13,13 +13,10 @@ from fullint.hardware.energy import switching_energy
 from fullint.hardware.gate_simulation import RUNS, Activity, GateSimulation
 from fullint.hardware.layer_norm_cases import AILayerNormCase, LayerNormCase
 from fullint.hardware.liberty import GATE_EQUIVALENTS, Liberty
-from fullint.hardware.netlist import read_netlist
 from fullint.hardware.simulation import Vectors
 from fullint.hardware.softmax_cases import E2SoftmaxCase, Log2SoftmaxCase
-from fullint.hardware.streams import interface_of
-from fullint.hardware.synthesis import synthesize
 from fullint.hardware.timing import critical_path
-from fullint.hardware.verilog import write_rtlil
+from fullint.hardware.unit_in_gates import unit_in_gates
 from fullint.hardware.workload import ModelRun
 
 # Rows one after another in each of the 64 runs of a simulation. A row's energy is the difference
@@ -88,16 +85,9 @@ def characterize(
     Raises:
         FullintError: a tool is missing or fails, or the gates differ from the unit's operation.
     """
-    gates = synthesize(
-        write_rtlil(case, directory),
-        case.name,
-        liberty,
-        directory,
-        delay=delay,
-        clock_gating=clock_gating,
+    gates, simulation = unit_in_gates(
+        case, liberty, directory, delay=delay, clock_gating=clock_gating
     )
-    netlist = read_netlist(gates.netlist_rtlil, case.name, liberty, directory)
-    simulation = GateSimulation(netlist, interface_of(case.unit))
     joules, cycles = [], []
     length, sets = _measured_rows(case, run)
     for vectors in sets:
@@ -107,7 +97,7 @@ def characterize(
         ends = longer.beat_cycles[len(longer.beat_cycles) // ROWS_IN_A_RUN - 1 :]
         cycles.append((ends[-1] - ends[0]) / (ROWS_IN_A_RUN - 1))
         toggles = longer.toggles - shorter.toggles
-        joules.append(switching_energy(netlist, liberty, toggles))
+        joules.append(switching_energy(simulation.netlist, liberty, toggles))
     known = [energy for energy in joules if energy is not None]
     more_rows = RUNS * (ROWS_IN_A_RUN - ROWS_IN_THE_SHORTER)
     timed = liberty.path != GATE_EQUIVALENTS.resolve()
