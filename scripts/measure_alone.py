@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fullint.bench.peers.openvino import compiled_run
 from fullint.bench.peers.peer import need
 from fullint.engine import Engine
 from fullint.integer.model import load_model
@@ -79,32 +80,8 @@ def prepare(arguments: argparse.Namespace) -> Callable[[], object]:
         engine = Engine(model.program, threads=threads)
         return lambda: engine.run(pixels)
     images = (pixels.transpose(0, 3, 1, 2) / np.float32(255)).astype(np.float32, order="C")
-    return openvino_run(work / "peers" / name / arguments.candidate, images, threads)
-
-
-def openvino_run(file: Path, images: np.ndarray, threads: int) -> Callable[[], object]:
-    """OpenVINO, bfloat16 where it is not int8; a stream a thread as in the benchmark."""
-    openvino = need("openvino")
-    graph = openvino.Core().read_model(file)
-    streams = threads if len(images) % threads == 0 else 1
-    parts = np.split(images, streams)
-    graph.reshape(list(parts[0].shape))
-    settings = {
-        "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "bf16",
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": streams,
-    }
-    compiled = openvino.Core().compile_model(graph, "CPU", settings)
-    requests = [compiled.create_infer_request() for _ in parts]
-
-    def run() -> None:
-        for request, part in zip(requests, parts, strict=True):
-            request.start_async({0: part}, share_inputs=True)
-        for request in requests:
-            request.wait()
-
-    return run
+    graph = need("openvino").Core().read_model(work / "peers" / name / arguments.candidate)
+    return compiled_run(graph, images, threads, "bf16")
 
 
 def timed(run: Callable[[], object]) -> list[float]:

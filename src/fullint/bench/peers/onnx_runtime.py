@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fullint.bench.peers.peer import Peer, PeerTask, need
+from fullint.bench.peers.peer import Peer, PeerTask, need, part_of
 
 CALIBRATION_IMAGES = 64
 
@@ -33,7 +33,7 @@ def _exported(task: PeerTask) -> Path:
     need("onnxscript")
     path = task.folder / f"model-{task.batch}.onnx"
     if not path.exists():
-        part = _part(path)
+        part = part_of(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's own deprecations
             torch.onnx.export(
@@ -74,7 +74,7 @@ def _quantized(task: PeerTask) -> Path:
             return next(self.feeds, None)
 
     logging.getLogger().setLevel(logging.ERROR)
-    part = _part(path)
+    part = part_of(path)
     quantization.quantize_static(
         str(prepared),
         str(part),
@@ -86,13 +86,6 @@ def _quantized(task: PeerTask) -> Path:
     )
     part.replace(path)
     return path
-
-
-def _part(path: Path) -> Path:
-    """Where to write what is to be at `path` once it is whole: an interrupted run must not leave a
-    half for the next one.
-    """
-    return path.with_name(f"part-{path.name}")
 
 
 ONNX_RUNTIME_PEERS = (

@@ -10,27 +10,39 @@ from typing import Any
 
 import numpy as np
 
-from fullint.bench.peers.peer import Peer, PeerTask, need
+from fullint.bench.peers.peer import Peer, PeerTask, need, part_of
 
 CALIBRATION_IMAGES = 128
 
 
 def _prepare(task: PeerTask, *, precision: str, quantizes: bool) -> Callable[[], object]:
-    openvino = need("openvino")
     graph = _quantized(task) if quantizes else _converted(task)
+    return compiled_run(graph, task.input, task.threads, precision)
+
+
+def compiled_run(
+    graph: Any, images: np.ndarray, threads: int, precision: str
+) -> Callable[[], object]:
+    """A function that runs an OpenVINO graph on normalised float32 images (N, channels, height,
+    width); `precision` is that of what is not int8, f32 or bf16.
+    """
     # Threads that share a batch are faster with images of their own than with parts of each image.
-    streams = task.threads if task.batch % task.threads == 0 else 1
-    parts = np.split(task.input, streams)
+    streams = threads if len(images) % threads == 0 else 1
+    parts = np.split(images, streams)
     graph.reshape(parts[0].shape)
-    compiled = openvino.Core().compile_model(
-        graph,
-        "CPU",
-        {
-            "INFERENCE_NUM_THREADS": task.threads,
-            "INFERENCE_PRECISION_HINT": precision,
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": streams,
-        },
+    compiled = (
+        need("openvino")
+        .Core()
+        .compile_model(
+            graph,
+            "CPU",
+            {
+                "INFERENCE_NUM_THREADS": threads,
+                "INFERENCE_PRECISION_HINT": precision,
+                "PERFORMANCE_HINT": "LATENCY",
+                "NUM_STREAMS": streams,
+            },
+        )
     )
     requests = [compiled.create_infer_request() for _ in parts]
 
@@ -73,8 +85,7 @@ def _quantized(task: PeerTask) -> Any:
 
 
 def _save(graph: Any, path: Path) -> None:
-    """At `path` once it is whole: an interrupted run must not leave a half for the next one."""
-    part = path.with_name(f"part-{path.name}")
+    part = part_of(path)
     need("openvino").save_model(graph, part, compress_to_fp16=False)
     # The weights first: where the other file is, both are.
     part.with_suffix(".bin").replace(path.with_suffix(".bin"))

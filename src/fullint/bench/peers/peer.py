@@ -67,3 +67,10 @@ def need(package: str) -> ModuleType:
         raise PeerUnavailableError(
             f"{package} is not installed ({error}); run: pip install 'fullint[bench]'"
         ) from error
+
+
+def part_of(path: Path) -> Path:
+    """Where to write what is to be at `path` once it is whole: an interrupted run must not leave a
+    half for the next one.
+    """
+    return path.with_name(f"part-{path.name}")
