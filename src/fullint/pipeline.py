@@ -64,11 +64,7 @@ def quantize(
     source = model if isinstance(model, ModelSource) else _as_source(model, preprocessing)
     spec = preprocessing or source.preprocessing
     calibration = images if isinstance(images, CalibrationSet) else CalibrationSet(images, spec)
-    if chosen.simulation_only:
-        raise FullintError(
-            f"recipe '{chosen.name}' has no integer program: {chosen.simulation_only}; "
-            "'fullint compare' measures its simulation"
-        )
+    chosen.require_program()
     if calibration.preprocessing != spec:
         raise FullintError(
             "the calibration images are prepared otherwise than the model's; make the "

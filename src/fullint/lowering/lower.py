@@ -24,12 +24,8 @@ def lower(graph: QuantizedGraph) -> IntegerProgram:
         FullintError: a recipe that is a simulation only, a layer whose accumulators could overflow,
             or a tensor whose grid an operation cannot use, by name.
     """
-    recipe = graph.recipe
-    if recipe.simulation_only:
-        raise FullintError(
-            f"recipe '{recipe.name}' has no integer program: {recipe.simulation_only}"
-        )
-    builder = ProgramBuilder(exact=recipe.requantization == "exact")
+    graph.recipe.require_program()
+    builder = ProgramBuilder(exact=graph.recipe.requantization == "exact")
     encodings: dict[torch.fx.Node, Encoding] = {}
     output: Encoding | None = None
     input_name, input_shape = "", ()

@@ -245,6 +245,14 @@ class Recipe(Declaration):
         if self.search:
             raise ValueError("strategy 'token' cannot be searched; leave out 'search'")
 
+    def require_program(self) -> None:
+        """Raises FullintError where the recipe is a simulation only."""
+        if self.simulation_only:
+            raise FullintError(
+                f"recipe '{self.name}' has no integer program: {self.simulation_only}; "
+                "'fullint compare' measures its simulation"
+            )
+
     @property
     def bits(self) -> dict[str, int]:
         """Bits of weights, activations and attention map."""
