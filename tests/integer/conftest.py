@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,10 @@ def build_small_program() -> IntegerProgram:
         output_name="logits",
         logit_scale=0.0125,
     )
+
+
+@pytest.fixture
+def saved(small_model: IntegerModel, tmp_path: Path) -> Path:
+    """A folder that the small model was saved in."""
+    small_model.save(tmp_path / "model")
+    return tmp_path / "model"
